@@ -1,0 +1,141 @@
+//! What a finding says. The fields are those of the report's schema, so a journal and a report agree word for word.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A number shown in hexadecimal in JSON: `"0x2a"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Hex(pub u64);
+
+impl std::fmt::Display for Hex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("no 0x"))?;
+        u64::from_str_radix(digits, 16).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// What kind of wrong it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A result differs from the reference although input and reference are sound.
+    Miscompute,
+    /// The input was right when made and is wrong now.
+    CorruptInput,
+    /// The reference was right when kept and is wrong now.
+    CorruptReference,
+    /// Two looks at the same two buffers do not agree.
+    Comparison,
+    /// The worker died of its own doing.
+    Crash,
+    /// CPU time passes without progress, or a sleep does not end.
+    Hang,
+    /// The hardware reported an error of its own.
+    MachineCheck,
+    /// The machine froze or reset while this core was under load.
+    LostToReset,
+}
+
+impl Class {
+    /// The name used in JSON and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Miscompute => "miscompute",
+            Self::CorruptInput => "corrupt-input",
+            Self::CorruptReference => "corrupt-reference",
+            Self::Comparison => "comparison",
+            Self::Crash => "crash",
+            Self::Hang => "hang",
+            Self::MachineCheck => "machine-check",
+            Self::LostToReset => "lost-to-reset",
+        }
+    }
+}
+
+/// Whether the same work goes wrong again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeat {
+    /// The same work, done again on the same core, was right.
+    Transient,
+    /// It went wrong again.
+    Repeatable,
+    /// Not looked at, or not answered.
+    Unknown,
+}
+
+/// One thing that went wrong, stamped where it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Number within the run; an amendment names it.
+    pub id: u64,
+    /// The core blamed, or `None` where the evidence cannot say.
+    pub core: Option<u32>,
+    /// Where no core is blamed: those that may have done it. Empty: no core, but the program or a common defect.
+    pub suspects: Vec<u32>,
+    /// The CPU that the worker read back from the OS.
+    pub cpu: Option<u32>,
+    /// What kind of wrong.
+    pub class: Class,
+    /// Whether it went wrong again.
+    pub repeat: Repeat,
+    /// Kernel, or `None` outside of one.
+    pub kernel: Option<String>,
+    /// The variant that ran.
+    pub variant: Option<String>,
+    /// The load it ran under.
+    pub load: String,
+    /// The seed that makes the same input again.
+    pub seed: Option<Hex>,
+    /// How many iterations this worker thread had done.
+    pub iteration: Option<u64>,
+    /// The stage of the kernel.
+    pub stage: Option<String>,
+    /// Coordinates of the first wrong element, row-major.
+    pub element: Vec<u64>,
+    /// The right bits of that element.
+    pub expected: Option<Hex>,
+    /// The bits that were computed.
+    pub actual: Option<Hex>,
+    /// Which bits differ.
+    pub xor: Option<Hex>,
+    /// How many elements are wrong.
+    pub wrong_elements: Option<u64>,
+    /// The clock of the core at the finding, where it could be measured.
+    pub clock_mhz: Option<f64>,
+    /// The clock as a multiple of the base clock.
+    pub multiplier: Option<u32>,
+    /// Seconds since the run began.
+    pub seconds_in: f64,
+    /// In words: what was seen, what the investigation found.
+    pub detail: String,
+    /// The digest of the wrong output: two cores with the same one share a defect.
+    pub output_digest: Option<Hex>,
+}
+
+/// What an investigation changes of a finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Which finding.
+    pub id: u64,
+    /// The core blamed from now on.
+    pub core: Option<u32>,
+    /// The suspects from now on.
+    pub suspects: Vec<u32>,
+    /// Whether it repeats.
+    pub repeat: Repeat,
+    /// Added to the detail.
+    pub detail: String,
+}

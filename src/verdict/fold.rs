@@ -1,0 +1,278 @@
+//! The fold itself and the verdicts read off it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, finding::Class};
+use crate::journal::record::{Evidence, EvidenceKey, Record, RunStarted};
+
+/// The verdict of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CoreVerdict {
+    /// Every check held, at the multipliers in the evidence.
+    Pass,
+    /// At least one finding blames it.
+    Fail,
+    /// Something was seen that may have been this core.
+    Suspect,
+    /// An expectation was missed.
+    NotProven,
+    /// Outside the allowed set, or nothing was checked.
+    NotTested,
+}
+
+impl CoreVerdict {
+    /// The name used in JSON and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Suspect => "suspect",
+            Self::NotProven => "not-proven",
+            Self::NotTested => "not-tested",
+        }
+    }
+}
+
+/// All that is known of one core.
+#[derive(Clone, Debug, Default)]
+pub struct CoreOutcome {
+    /// Whether the plan tests it.
+    pub under_test: bool,
+    /// Why not, or why not enough.
+    pub reason: Option<String>,
+    /// Why it is suspect without a finding that names it.
+    pub suspicions: Vec<String>,
+    /// Work done and checked.
+    pub evidence: BTreeMap<EvidenceKey, Evidence>,
+    /// Clock readings: MHz → how often.
+    pub clocks: BTreeMap<u32, u64>,
+}
+
+impl CoreOutcome {
+    /// The sum of all evidence.
+    pub fn total(&self) -> Evidence {
+        self.evidence.values().fold(Evidence::default(), |mut sum, part| {
+            sum.add(part);
+            sum
+        })
+    }
+}
+
+/// The step that was running when the journal ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenStep {
+    /// Its load.
+    pub load: String,
+    /// Its kernel, where it has one.
+    pub kernel: Option<String>,
+    /// Its cores.
+    pub cores: Vec<u32>,
+}
+
+/// One break in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interruption {
+    /// When, RFC 3339.
+    pub at: String,
+    /// `interrupted` or `lost-to-reset`.
+    pub reason: String,
+    /// The load at that moment.
+    pub load: Option<String>,
+    /// The kernel at that moment.
+    pub kernel: Option<String>,
+    /// The cores under load at that moment.
+    pub cores: Vec<u32>,
+}
+
+/// Everything that a journal says, folded.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The opening record.
+    pub run: Option<RunStarted>,
+    /// By core index.
+    pub cores: BTreeMap<u32, CoreOutcome>,
+    /// In the order of their making; amended ones in their last form.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept whole, per core, kernel and class.
+    pub counted: BTreeMap<(u32, String, Class), u64>,
+    /// What is to be said besides findings: restarts, signals from outside, starved workers.
+    pub notes: Vec<String>,
+    /// Breaks in the run.
+    pub interruptions: Vec<Interruption>,
+    /// What was running when the journal ended.
+    pub open_step: Option<OpenStep>,
+    /// When the run ended, RFC 3339.
+    pub ended: Option<String>,
+}
+
+impl Outcome {
+    /// Folds a whole journal.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut outcome = Self::default();
+        for record in records {
+            outcome.apply(record);
+        }
+        outcome
+    }
+
+    /// Takes in one record.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::RunStarted(run) => {
+                for core in &run.machine.cores {
+                    let outcome = self.cores.entry(core.core).or_default();
+                    outcome.under_test = run.cores.contains(&core.core);
+                    outcome.reason = run.not_tested.get(&core.core).cloned();
+                }
+                self.run = Some((**run).clone());
+            }
+            Record::StepStarted(step) => {
+                self.open_step = Some(OpenStep {
+                    load: step.load.clone(),
+                    kernel: step.kernel.clone(),
+                    cores: step.cores.clone(),
+                });
+            }
+            Record::StepEnded { .. } => self.open_step = None,
+            Record::Evidence { core, parts, clocks } => {
+                let outcome = self.cores.entry(*core).or_default();
+                for (key, evidence) in parts {
+                    outcome.evidence.entry(key.clone()).or_default().add(evidence);
+                }
+                for &(mhz, count) in clocks {
+                    *outcome.clocks.entry(mhz).or_default() += count;
+                }
+            }
+            Record::Finding(finding) => self.findings.push((**finding).clone()),
+            Record::Counted { core, kernel, class, count } => {
+                *self.counted.entry((*core, kernel.clone(), *class)).or_default() += count;
+            }
+            Record::Amended(amendment) => {
+                if let Some(finding) = self.findings.iter_mut().find(|f| f.id == amendment.id) {
+                    finding.core = amendment.core;
+                    finding.suspects = amendment.suspects.clone();
+                    finding.repeat = amendment.repeat;
+                    finding.detail = format!("{}; {}", finding.detail, amendment.detail);
+                }
+            }
+            Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
+            Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
+            Record::Note { text } => self.notes.push(text.clone()),
+            Record::Interrupted { at } => {
+                let open = self.open_step.take();
+                self.interruptions.push(Interruption {
+                    at: at.clone(),
+                    reason: "interrupted".into(),
+                    load: open.as_ref().map(|o| o.load.clone()),
+                    kernel: open.as_ref().and_then(|o| o.kernel.clone()),
+                    cores: open.map(|o| o.cores).unwrap_or_default(),
+                });
+            }
+            Record::RunEnded { at } => self.ended = Some(at.clone()),
+        }
+    }
+
+    /// Findings of this core: those kept whole and those only counted.
+    pub fn findings_of(&self, core: u32) -> u64 {
+        let kept = self.findings.iter().filter(|f| f.core == Some(core)).count() as u64;
+        let counted: u64 = self.counted.iter().filter(|((c, ..), _)| *c == core).map(|(_, n)| n).sum();
+        kept + if kept > 0 { counted } else { 0 }
+    }
+
+    /// Findings of this core in one kernel.
+    pub fn findings_in(&self, core: u32, kernel: &str) -> u64 {
+        let kept =
+            self.findings.iter().filter(|f| f.core == Some(core) && f.kernel.as_deref() == Some(kernel)).count() as u64;
+        let counted: u64 =
+            self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, n)| n).sum();
+        kept + if kept > 0 { counted } else { 0 }
+    }
+
+    /// The verdict of one core.
+    pub fn verdict_of(&self, core: u32) -> CoreVerdict {
+        let Some(outcome) = self.cores.get(&core) else { return CoreVerdict::NotTested };
+        if self.findings.iter().any(|f| f.core == Some(core)) {
+            CoreVerdict::Fail
+        } else if !outcome.under_test {
+            CoreVerdict::NotTested
+        } else if !outcome.suspicions.is_empty()
+            || self.findings.iter().any(|f| f.core.is_none() && f.suspects.contains(&core))
+        {
+            CoreVerdict::Suspect
+        } else if outcome.total().iterations == 0 {
+            CoreVerdict::NotTested
+        } else {
+            CoreVerdict::Pass
+        }
+    }
+
+    /// A finding that blames no core at all: the program itself, or a defect that all cores share.
+    pub fn common_defect(&self) -> Option<&Finding> {
+        self.findings.iter().find(|f| f.core.is_none() && f.suspects.is_empty())
+    }
+
+    /// The exit code of design.md; precedence 1, 2, 3, 0.
+    pub fn exit_code(&self) -> u8 {
+        let mut verdicts = self.cores.iter().filter(|(_, c)| c.under_test).map(|(&core, _)| self.verdict_of(core));
+        if self.cores.keys().any(|&core| self.verdict_of(core) == CoreVerdict::Fail) {
+            1
+        } else if self.common_defect().is_some() {
+            2
+        } else if self.ended.is_none() || !verdicts.all(|v| v == CoreVerdict::Pass) {
+            3
+        } else {
+            0
+        }
+    }
+
+    /// `pass`, `fail` or `inconclusive`.
+    pub fn verdict(&self) -> &'static str {
+        match self.exit_code() {
+            0 => "pass",
+            1 => "fail",
+            _ => "inconclusive",
+        }
+    }
+}
+
+/// The longest mean time between errors, in seconds, that `seconds` of checked work with `findings` errors would have
+/// caught with 95 % confidence if errors come independently: time over the upper limit of a Poisson mean. Exact for
+/// zero findings (−ln 0.05 = 2.9957) and for n (the mean at which n or fewer has probability 5 %).
+pub fn catches_every_s(seconds: f64, findings: u64) -> Option<f64> {
+    (seconds > 0.0).then(|| seconds / poisson_upper_95(findings))
+}
+
+fn poisson_upper_95(n: u64) -> f64 {
+    // P(X <= n; mean) falls with the mean: bisect for 0.05, terms summed in logarithms so that large n is no trouble.
+    let at_most_n = |mean: f64| -> f64 {
+        let (mut log_term, mut sum) = (-mean, (-mean).exp());
+        for k in 1..=n {
+            log_term += (mean / k as f64).ln();
+            sum += log_term.exp();
+        }
+        sum
+    };
+    let (mut low, mut high) = (n as f64, n as f64 + 10.0 * (n as f64 + 1.0).sqrt() + 10.0);
+    for _ in 0..80 {
+        let middle = 0.5 * (low + high);
+        if at_most_n(middle) > 0.05 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poisson_limits_are_those_of_the_tables() {
+        // Chi-square tables: half the 95 % quantile with 2n+2 degrees of freedom.
+        for (n, limit) in [(0, 2.9957), (1, 4.7439), (5, 10.5130), (20, 29.0620), (100, 118.079)] {
+            assert!((poisson_upper_95(n) - limit).abs() < 2e-3, "{n}: {}", poisson_upper_95(n));
+        }
+        assert_eq!(catches_every_s(0.0, 0), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! What the evidence says: a pure fold over journal records, so that a live run and a replayed one agree.
+
+pub mod finding;
+mod fold;
+pub mod jury;
+
+pub use finding::{Amendment, Class, Finding, Hex, Repeat};
+pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, catches_every_s};

@@ -1,0 +1,107 @@
+//! A lane's books: where its CPU time went, what was checked at which clock, and what is still to be told.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::protocol::Progress;
+use crate::{
+    journal::record::{Evidence, EvidenceKey},
+    platform,
+    verdict::Class,
+};
+
+/// Findings of one kernel and class that are kept whole; more are counted.
+pub const KEPT_WHOLE: u64 = 16;
+
+/// Two clocks of one block, read at the edges of calls from the thread's CPU clock. The third, the thread's whole CPU
+/// time, is read by [`Account`]; none is derived from another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Inside kernels: making and packing of data included.
+    pub kernel_ns: u64,
+    /// Inside comparison and digests.
+    pub check_ns: u64,
+}
+
+impl Times {
+    /// Runs `work` as kernel time.
+    pub fn kernel<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        timed(&mut self.kernel_ns, work)
+    }
+
+    /// Runs `work` as checking time.
+    pub fn check<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        timed(&mut self.check_ns, work)
+    }
+}
+
+fn timed<T>(sum: &mut u64, work: impl FnOnce() -> T) -> T {
+    let start = platform::thread_cpu_ns();
+    let value = work();
+    *sum += platform::thread_cpu_ns().saturating_sub(start);
+    value
+}
+
+/// What a lane has done and not yet told.
+pub struct Account {
+    parts: BTreeMap<EvidenceKey, Evidence>,
+    clocks: BTreeMap<u32, u64>,
+    kept: HashMap<(String, Class), u64>,
+    counted: BTreeMap<(String, Class), u64>,
+    cpu_mark: u64,
+    wall_mark: u64,
+    told_at: u64,
+}
+
+impl Account {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        let (parts, clocks, kept, counted) = Default::default();
+        Self { parts, clocks, kept, counted, cpu_mark: 0, wall_mark: 0, told_at: 0 }
+    }
+
+    /// Work begins: what passed before counts for nothing.
+    pub fn open(&mut self) {
+        self.cpu_mark = platform::thread_cpu_ns();
+        self.wall_mark = platform::monotonic_ns();
+    }
+
+    /// Whether one more finding of this kind is to be kept whole.
+    pub fn keep(&mut self, kernel: &str, class: Class) -> bool {
+        let kept = self.kept.entry((kernel.to_owned(), class)).or_default();
+        *kept += 1;
+        if *kept > KEPT_WHOLE {
+            *self.counted.entry((kernel.to_owned(), class)).or_default() += 1;
+        }
+        *kept <= KEPT_WHOLE
+    }
+
+    /// Books a block: what was done since the last one ended, with all CPU and wall time since.
+    pub fn book(&mut self, key: EvidenceKey, mut done: Evidence, times: Times, clock_mhz: Option<f64>) {
+        let (cpu, wall) = (platform::thread_cpu_ns(), platform::monotonic_ns());
+        done.cpu_ns = cpu.saturating_sub(self.cpu_mark);
+        done.wall_ns = wall.saturating_sub(self.wall_mark);
+        (self.cpu_mark, self.wall_mark) = (cpu, wall);
+        done.kernel_ns = times.kernel_ns;
+        done.check_ns = times.check_ns;
+        self.parts.entry(key).or_default().add(&done);
+        if let Some(mhz) = clock_mhz {
+            *self.clocks.entry(mhz.round() as u32).or_default() += 1;
+        }
+    }
+
+    /// What is to be told, once `every_ns` have passed since the last time.
+    pub fn take(&mut self, step: u32, every_ns: u64) -> Option<Progress> {
+        let now = platform::monotonic_ns();
+        let nothing = self.parts.is_empty() && self.counted.is_empty();
+        if nothing || now.saturating_sub(self.told_at) < every_ns {
+            return None;
+        }
+        self.told_at = now;
+        Some(Progress {
+            step,
+            parts: std::mem::take(&mut self.parts).into_iter().collect(),
+            clocks: std::mem::take(&mut self.clocks).into_iter().collect(),
+            counted: std::mem::take(&mut self.counted).into_iter().map(|((k, c), n)| (k, c, n)).collect(),
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! What supervisor and worker say to each other, in the frames of [`crate::frame`] over the worker's standard input and
+//! output. Either side that hears something it does not understand treats the other as broken.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    journal::record::{Evidence, EvidenceKey},
+    verdict::{Class, Hex},
+};
+
+/// Both sides are the same binary; this tells a worker of another one apart all the same.
+pub const PROTOCOL: u32 = 1;
+
+/// Where a kernel's input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A seed whose digests are in the program.
+    Golden,
+    /// A seed whose digests the pre-pass fixed.
+    Fresh,
+    /// The user's picture of this number, its digests fixed by the pre-pass.
+    Picture(u32),
+}
+
+impl Source {
+    /// As one word of a lane's slot; 0 is left for "nothing".
+    pub fn word(self) -> u64 {
+        match self {
+            Self::Golden => 1,
+            Self::Fresh => 2,
+            Self::Picture(number) => 3 + u64::from(number),
+        }
+    }
+
+    /// The source of that word.
+    pub fn from_word(word: u64) -> Option<Self> {
+        match word {
+            0 => None,
+            1 => Some(Self::Golden),
+            2 => Some(Self::Fresh),
+            more => u32::try_from(more - 3).ok().map(Self::Picture),
+        }
+    }
+}
+
+/// One input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Case {
+    /// Where it comes from.
+    pub source: Source,
+    /// The seed it is made from.
+    pub seed: Hex,
+}
+
+/// What a case's digests must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truth {
+    /// Of which case.
+    pub case: Case,
+    /// Of its input.
+    pub input: Hex,
+    /// Of its output.
+    pub output: Hex,
+}
+
+/// Work on one kernel until a deadline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The step it is part of.
+    pub step: u32,
+    /// The load's name, for the evidence.
+    pub load: String,
+    /// The kernel.
+    pub kernel: String,
+    /// How many lanes work: 1, or all of the core.
+    pub lanes: usize,
+    /// Where the choice of cases begins.
+    pub seed: Hex,
+    /// When to stop, on the system's monotonic clock.
+    pub deadline_ns: u64,
+    /// The truths of everything but goldens.
+    pub truths: Vec<Truth>,
+}
+
+/// From the supervisor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToWorker {
+    /// Work.
+    Run(Assignment),
+    /// Stop working before the deadline.
+    Pause,
+    /// Show that the goldens hold and say what these cases' digests are.
+    PrePass {
+        /// The kernel.
+        kernel: String,
+        /// The step's number.
+        step: u32,
+        /// Cases to vote on.
+        cases: Vec<Case>,
+    },
+    /// Do this work again, and say what came out.
+    Redo(Redo),
+    /// Leave.
+    Leave,
+}
+
+/// Work to be done again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Redo {
+    /// Comes back with the answer.
+    pub ticket: u64,
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// The input.
+    pub case: Case,
+    /// How often.
+    pub times: u32,
+}
+
+/// One voter's word on one case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// The case.
+    pub case: Case,
+    /// Digest of its input.
+    pub input: Hex,
+    /// Digest of its output.
+    pub output: Hex,
+    /// The exact check of an integer kernel.
+    pub freivalds: Option<bool>,
+}
+
+/// A thread of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneId {
+    /// The CPU that it is pinned to, read back from the OS.
+    pub cpu: u32,
+    /// The OS's id of the thread.
+    pub thread: u64,
+}
+
+/// From a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromWorker {
+    /// Ready: handlers installed, every lane pinned and read back.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The worker's process.
+        pid: u32,
+        /// The OS's id of its main thread.
+        thread: u64,
+        /// Its lanes in the order of the CPUs it was given.
+        lanes: Vec<LaneId>,
+    },
+    /// It cannot work here.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// Work done and checked.
+    Progress(Progress),
+    /// Something is wrong.
+    Finding(Box<Stamp>),
+    /// The pre-pass of one kernel is over.
+    PrePassDone {
+        /// The kernel.
+        kernel: String,
+        /// Whether every golden held.
+        golden: bool,
+        /// The votes.
+        votes: Vec<Vote>,
+    },
+    /// The answer to [`ToWorker::Redo`].
+    Redone {
+        /// The ticket.
+        ticket: u64,
+        /// Digests of input and output, once for every time.
+        results: Vec<(Hex, Hex)>,
+    },
+    /// Every lane has stopped working on the assignment.
+    Idle {
+        /// The assignment's step.
+        step: u32,
+    },
+}
+
+/// Work done by one lane since its last such message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The step.
+    pub step: u32,
+    /// What was done, by what it counts for.
+    pub parts: Vec<(EvidenceKey, Evidence)>,
+    /// Clock readings: MHz and how often.
+    pub clocks: Vec<(u32, u64)>,
+    /// Findings beyond those kept whole: kernel, class, how many.
+    pub counted: Vec<(String, Class, u64)>,
+}
+
+/// A finding as the lane that saw it stamps it. Who it is bound to is decided by the supervisor, which knows which
+/// process sent it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The step.
+    pub step: u32,
+    /// The CPU it ran on, and the CPUs that the OS allows the thread, both read back when the finding was made.
+    pub cpu: Option<u32>,
+    /// See `cpu`.
+    pub affinity: Vec<u32>,
+    /// What kind of wrong.
+    pub class: Class,
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// The input.
+    pub case: Case,
+    /// Iterations of this lane before it.
+    pub iteration: u64,
+    /// The stage.
+    pub stage: Option<String>,
+    /// Coordinates of the first wrong element.
+    pub element: Vec<u64>,
+    /// Its right bits.
+    pub expected: Option<Hex>,
+    /// Its bits.
+    pub actual: Option<Hex>,
+    /// How many elements are wrong.
+    pub wrong_elements: Option<u64>,
+    /// The clock right after.
+    pub clock_mhz: Option<f64>,
+    /// When, on the system's monotonic clock.
+    pub at_ns: u64,
+    /// In words.
+    pub detail: String,
+    /// Digest of the wrong output.
+    pub output: Option<Hex>,
+}
