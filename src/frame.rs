@@ -70,6 +70,11 @@ impl<R: BufRead> FrameReader<R> {
         Self { source, next: 0, good_bytes: 0 }
     }
 
+    /// What is left of the source.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
+
     /// How many bytes of whole, sound frames have been read: where a torn tail is to be cut.
     pub fn good_bytes(&self) -> u64 {
         self.good_bytes

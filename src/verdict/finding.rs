@@ -123,6 +123,10 @@ pub struct Finding {
     pub detail: String,
     /// The digest of the wrong output: two cores with the same one share a defect.
     pub output_digest: Option<Hex>,
+    /// Where the input came from.
+    pub source: Option<crate::worker::protocol::Source>,
+    /// The signal that ended the worker, for a crash.
+    pub signal: Option<i32>,
 }
 
 /// What an investigation changes of a finding.

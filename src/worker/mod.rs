@@ -11,6 +11,7 @@ mod process;
 pub mod protocol;
 pub mod slot;
 
+pub use account::KEPT_WHOLE;
 pub use process::{Options, run};
 
 use clap::ValueEnum;

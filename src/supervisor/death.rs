@@ -1,0 +1,57 @@
+//! Whose doing a worker's death was.
+//!
+//! Architecture invariant: a core is blamed for a worker's death only where nothing outside the worker can have caused it.
+
+use crate::platform::{ProcessEnd, crash::Crash, signal_name};
+
+/// What is known of a death.
+pub struct Facts<'a> {
+    /// How the process ended.
+    pub end: ProcessEnd,
+    /// What the crash handler wrote, and in which lane's slot.
+    pub crash: Option<&'a Crash>,
+    /// The process.
+    pub pid: u32,
+    /// Whether it had said that its handlers are in place.
+    pub ready: bool,
+}
+
+/// Whose doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// The worker's own: its core's finding. What happened, and the signal.
+    Own(String, Option<i32>),
+    /// Somebody else's or nobody's. What happened.
+    Foreign(String),
+}
+
+/// The signals that a program earns by its own instructions.
+const EARNED: [&str; 7] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGABRT", "SIGSYS"];
+
+/// Judges a death that the supervisor did not bring about.
+pub fn judge(facts: &Facts<'_>) -> Doing {
+    match (&facts.end, facts.crash) {
+        (ProcessEnd::Signalled(_), Some(crash)) if crash.by_kernel() || crash.by_self(facts.pid) => {
+            Doing::Own(crash.describe(), Some(crash.signal))
+        }
+        (ProcessEnd::Signalled(_), Some(crash)) => Doing::Foreign(format!(
+            "{} was sent to the worker by process {}: no core's doing",
+            crash.signal_name(),
+            crash.sender_pid
+        )),
+        (ProcessEnd::Signalled(signal), None) => {
+            let name = signal_name(*signal);
+            if !EARNED.contains(&name.as_str()) {
+                Doing::Foreign(format!("{name} ended the worker from outside (a person, a program or the out-of-memory killer): no core's doing"))
+            } else if facts.ready {
+                Doing::Own(format!("{name}, and the crash handler could not even note where"), Some(*signal))
+            } else {
+                Doing::Foreign(format!("{name} ended the worker before its handlers were in place"))
+            }
+        }
+        (ProcessEnd::Exited(code), _) if facts.ready => {
+            Doing::Own(format!("the worker left by itself with exit code {code}, which nothing told it to"), None)
+        }
+        (ProcessEnd::Exited(code), _) => Doing::Foreign(format!("the worker did not start (exit code {code})")),
+    }
+}

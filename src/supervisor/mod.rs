@@ -1,0 +1,401 @@
+//! The supervisor: owns time, child processes and the journal, does no maths, and keeps off the core under test.
+//!
+//! Architecture invariant: a finding is bound to a core by which process sent it, never by what the worker says of itself.
+
+mod crew;
+pub mod death;
+pub mod host;
+mod investigate;
+mod pre_pass;
+pub mod seams;
+pub mod watchdog;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::{
+    journal::{Journal, Record, record::RunStarted},
+    plan::{PRE_PASS, Step},
+    verdict::{Amendment, Class, Finding, Hex, Outcome, Repeat},
+    worker::{
+        Fault,
+        protocol::{Assignment, Case, Progress, Source, Stamp, ToWorker, Truth},
+        slot::Doing,
+    },
+};
+
+use crew::Member;
+use host::{Event, WorkerHost};
+use seams::{Clock, Pinner, View};
+
+const MS: u64 = 1_000_000;
+/// How often the watchdog looks.
+const TICK_NS: u64 = 250 * MS;
+/// A rest of a step shorter than this is not worth a new assignment.
+const REST_NS_MIN: u64 = 100 * MS;
+/// How long a worker may take to stop when asked to at the end of a run.
+const STOP_WITHIN_NS: u64 = 3_000 * MS;
+
+/// A fault to inject.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    /// The core to be faulted.
+    pub core: u32,
+    /// The kernel.
+    pub kernel: String,
+    /// The fault.
+    pub fault: Fault,
+}
+
+/// What a supervisor is given.
+pub struct Setup<'a> {
+    /// What is to be done; its opening record.
+    pub run: RunStarted,
+    /// The user's pictures take part as so many inputs of the kernels that take pictures.
+    pub images: u32,
+    /// A drill.
+    pub drill: Option<Drill>,
+    /// Where workers live.
+    pub host: Box<dyn WorkerHost>,
+    /// Time.
+    pub clock: Box<dyn Clock>,
+    /// Where we run ourselves.
+    pub pinner: Box<dyn Pinner>,
+    /// What outlives us.
+    pub journal: Journal,
+    /// Who looks on.
+    pub view: &'a mut dyn View,
+}
+
+/// One run.
+pub struct Supervisor<'a> {
+    run: RunStarted,
+    images: u32,
+    drill: Option<Drill>,
+    host: Box<dyn WorkerHost>,
+    clock: Box<dyn Clock>,
+    pinner: Box<dyn Pinner>,
+    journal: Journal,
+    view: &'a mut dyn View,
+    outcome: Outcome,
+    crew: BTreeMap<u32, Member>,
+    truths: HashMap<String, Vec<Truth>>,
+    to_investigate: VecDeque<u64>,
+    next_finding: u64,
+    next_ticket: u64,
+    step: Option<Step>,
+    started_ns: u64,
+    last_tick_ns: u64,
+    stop: bool,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Runs the plan and returns what came of it.
+    pub fn run(setup: Setup<'a>) -> Outcome {
+        let started_ns = setup.clock.now_ns();
+        let under_test = setup.run.machine.cores.iter().filter(|core| setup.run.cores.contains(&core.core));
+        let crew = under_test.map(|core| (core.core, Member::new(core.clone()))).collect();
+        let mut supervisor = Self {
+            run: setup.run,
+            images: setup.images,
+            drill: setup.drill,
+            host: setup.host,
+            clock: setup.clock,
+            pinner: setup.pinner,
+            journal: setup.journal,
+            view: setup.view,
+            outcome: Outcome::default(),
+            crew,
+            truths: HashMap::new(),
+            to_investigate: VecDeque::new(),
+            next_finding: 0,
+            next_ticket: 0,
+            step: None,
+            started_ns,
+            last_tick_ns: started_ns,
+            stop: false,
+        };
+        supervisor.work_through();
+        supervisor.outcome
+    }
+
+    fn work_through(&mut self) {
+        self.book(Record::RunStarted(Box::new(self.run.clone())), true);
+        for step in self.run.plan.clone() {
+            self.begin(&step);
+            if step.load == PRE_PASS { self.pre_pass(&step) } else { self.work(&step) }
+            if self.stop {
+                break;
+            }
+            self.book(Record::StepEnded { step: step.step }, false);
+        }
+        if self.stop {
+            // Before the workers are dismissed: whatever they do now is no longer part of the run.
+            self.book(Record::Interrupted { at: self.clock.timestamp() }, true);
+        }
+        self.dismiss();
+        if !self.stop {
+            self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
+        }
+    }
+
+    fn begin(&mut self, step: &Step) {
+        self.keep_off(&step.cores);
+        self.step = Some(step.clone());
+        self.view.step(step);
+        // Architecture invariant: on the disk before the step's first instruction of work.
+        self.book(Record::StepStarted(step.clone()), true);
+        for core in step.cores.clone() {
+            self.start_if_down(core);
+        }
+    }
+
+    /// Keeps our own threads off the cores under test where there are others.
+    fn keep_off(&self, cores: &[u32]) {
+        let machine = &self.run.machine;
+        let cpus = |free: bool| -> Vec<u32> {
+            let wanted = machine.cores.iter().filter(|core| free != cores.contains(&core.core));
+            wanted.flat_map(|core| core.testable.iter().copied()).collect()
+        };
+        let elsewhere = cpus(true);
+        self.pinner.keep_on(&if elsewhere.is_empty() { cpus(false) } else { elsewhere });
+    }
+
+    /// One step of work; broken off for investigations, then gone on with.
+    fn work(&mut self, step: &Step) {
+        let mut left_ns = (step.seconds * 1e9) as u64;
+        while left_ns >= REST_NS_MIN && !self.stop {
+            let deadline_ns = self.clock.now_ns() + left_ns;
+            for &core in &step.cores {
+                let assignment = self.assignment(step, core, deadline_ns);
+                self.assign(core, ToWorker::Run(assignment));
+            }
+            while self.someone_is_busy() && self.to_investigate.is_empty() && !self.stop {
+                self.pump();
+            }
+            left_ns = deadline_ns.saturating_sub(self.clock.now_ns());
+            self.call_in();
+            self.investigate_all();
+        }
+    }
+
+    fn assignment(&self, step: &Step, core: u32, deadline_ns: u64) -> Assignment {
+        let kernel = step.kernel.clone().expect("only the pre-pass has no kernel");
+        let restarts = self.crew.get(&core).map_or(0, |member| member.starts);
+        Assignment {
+            step: step.step,
+            load: step.load.clone(),
+            lanes: if step.siblings { usize::MAX } else { 1 },
+            // A worker that was started again goes on with other seeds.
+            seed: Hex(step.seed.0.wrapping_add(u64::from(restarts) * 0x1_0001)),
+            deadline_ns,
+            truths: self.truths.get(&kernel).cloned().unwrap_or_default(),
+            kernel,
+        }
+    }
+
+    /// Asks everybody to stop working and waits until they have.
+    fn call_in(&mut self) {
+        let busy: Vec<u32> = self.crew.iter().filter(|(_, member)| member.task.is_some()).map(|(&c, _)| c).collect();
+        for core in busy {
+            self.host.send(core, &ToWorker::Pause);
+        }
+        // A member that is stuck is the watchdog's to end; at the end of a run there is no time for that.
+        let deadline = self.clock.now_ns() + STOP_WITHIN_NS;
+        while self.someone_is_busy() && !(self.stop && self.clock.now_ns() >= deadline) {
+            self.pump();
+        }
+    }
+
+    /// Sends the workers home.
+    fn dismiss(&mut self) {
+        let cores: Vec<u32> = self.crew.keys().copied().collect();
+        for member in self.crew.values_mut() {
+            member.leaving = true;
+            member.task = None;
+        }
+        for &core in &cores {
+            self.host.send(core, &ToWorker::Leave);
+        }
+        let deadline = self.clock.now_ns() + STOP_WITHIN_NS;
+        while self.crew.values().any(Member::is_up) && self.clock.now_ns() < deadline {
+            if let Some(event) = self.host.next_event(TICK_NS) {
+                self.handle(event);
+            }
+        }
+        for &core in &cores {
+            if self.crew[&core].is_up() {
+                self.host.kill(core);
+            }
+        }
+    }
+
+    /// Waits for one event at most until the next tick, and deals with it.
+    fn pump(&mut self) {
+        let now = self.clock.now_ns();
+        let wait = (self.last_tick_ns + TICK_NS).saturating_sub(now).min(self.next_start_in(now));
+        if let Some(event) = self.host.next_event(wait) {
+            self.handle(event);
+        }
+        let now = self.clock.now_ns();
+        self.start_due(now);
+        if now >= self.last_tick_ns + TICK_NS {
+            self.last_tick_ns = now;
+            self.watch(now);
+            let seconds_in = self.seconds_in(now);
+            self.view.tick(&self.outcome, seconds_in);
+        }
+    }
+
+    fn seconds_in(&self, now_ns: u64) -> f64 {
+        now_ns.saturating_sub(self.started_ns) as f64 / 1e9
+    }
+
+    /// Writes a record, takes it into the live outcome, and shows what a person should see of it.
+    fn book(&mut self, record: Record, sync: bool) {
+        let written = self.journal.write(&record, sync);
+        self.outcome.apply(&record);
+        match &record {
+            Record::Finding(finding) => self.view.finding(finding),
+            Record::Amended(amendment) => {
+                if let Some(finding) = self.outcome.findings.iter().find(|f| f.id == amendment.id) {
+                    self.view.amended(finding);
+                }
+            }
+            Record::Note { text } | Record::Suspicion { why: text, .. } | Record::GivenUp { why: text, .. } => {
+                self.view.note(text);
+            }
+            _ => {}
+        }
+        if let Err(text) = written {
+            self.outcome.apply(&Record::Note { text: text.clone() });
+            self.view.note(&text);
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        self.book(Record::Note { text }, false);
+    }
+
+    /// Books a finding, or counts it once enough of its kind are kept whole.
+    fn book_finding(&mut self, bound_to: u32, mut finding: Finding) -> Option<u64> {
+        let kernel = finding.kernel.clone().unwrap_or_default();
+        if let Some(member) = self.crew.get_mut(&bound_to)
+            && !member.keep(&kernel, finding.class)
+        {
+            self.book(Record::Counted { core: bound_to, kernel, class: finding.class, count: 1 }, false);
+            return None;
+        }
+        finding.id = self.next_finding;
+        self.next_finding += 1;
+        let id = finding.id;
+        self.book(Record::Finding(Box::new(finding)), true);
+        Some(id)
+    }
+
+    /// A finding of `core` with everything unknown but where and when.
+    fn blank_finding(&self, core: u32, class: Class, at_ns: u64) -> Finding {
+        Finding {
+            id: 0,
+            core: Some(core),
+            suspects: Vec::new(),
+            cpu: None,
+            class,
+            repeat: Repeat::Unknown,
+            kernel: None,
+            variant: None,
+            load: self.step.as_ref().map(|step| step.load.clone()).unwrap_or_default(),
+            seed: None,
+            iteration: None,
+            stage: None,
+            element: Vec::new(),
+            expected: None,
+            actual: None,
+            xor: None,
+            wrong_elements: None,
+            clock_mhz: None,
+            multiplier: None,
+            seconds_in: self.seconds_in(at_ns),
+            detail: String::new(),
+            output_digest: None,
+            source: None,
+            signal: None,
+        }
+    }
+
+    /// A finding about what a lane was doing when its worker died or was ended.
+    fn finding_of_doing(&self, core: u32, class: Class, doing: Option<&Doing>, detail: String) -> Finding {
+        let mut finding = self.blank_finding(core, class, self.clock.now_ns());
+        finding.detail = detail;
+        if let Some(doing) = doing {
+            finding.kernel = Some(doing.kernel.to_owned());
+            finding.variant = Some(doing.variant.to_owned());
+            finding.seed = Some(doing.case.seed);
+            finding.source = Some(doing.case.source);
+            finding.iteration = Some(doing.iteration);
+            finding.stage = Some(doing.stage.to_owned());
+        }
+        finding
+    }
+
+    /// Binds what a worker stamped to the core whose process sent it.
+    fn take_stamp(&mut self, core: u32, stamp: Stamp) {
+        let mut finding = self.blank_finding(core, stamp.class, stamp.at_ns);
+        finding.cpu = stamp.cpu;
+        finding.kernel = Some(stamp.kernel);
+        finding.variant = Some(stamp.variant);
+        finding.seed = Some(stamp.case.seed);
+        finding.source = Some(stamp.case.source);
+        finding.iteration = Some(stamp.iteration);
+        finding.stage = stamp.stage;
+        finding.element = stamp.element;
+        finding.expected = stamp.expected;
+        finding.actual = stamp.actual;
+        finding.xor = stamp.expected.zip(stamp.actual).map(|(Hex(a), Hex(b))| Hex(a ^ b));
+        finding.wrong_elements = stamp.wrong_elements;
+        finding.clock_mhz = stamp.clock_mhz;
+        finding.multiplier = stamp.clock_mhz.map(|mhz| (mhz / self.run.machine.bclk_mhz).round() as u32);
+        finding.output_digest = stamp.output;
+        finding.detail = stamp.detail;
+        let own = &self.crew[&core].core.testable;
+        let at_home = stamp.cpu.is_none_or(|cpu| own.contains(&cpu)) && stamp.affinity.iter().all(|c| own.contains(c));
+        if !at_home || stamp.affinity.is_empty() {
+            // Somebody moved the thread: the result may be another core's.
+            finding.core = None;
+            finding.suspects = vec![core];
+            let text = "the worker was found outside of its core, so that another core may have computed this";
+            finding.detail = [finding.detail.as_str(), text].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join("; ");
+        }
+        if let Some(id) = self.book_finding(core, finding) {
+            self.to_investigate.push_back(id);
+        }
+    }
+
+    fn take_progress(&mut self, core: u32, progress: Progress) {
+        for (kernel, class, count) in progress.counted {
+            self.book(Record::Counted { core, kernel, class, count }, false);
+        }
+        self.book(Record::Evidence { core, parts: progress.parts, clocks: progress.clocks }, false);
+    }
+
+    /// The digests that a case must have.
+    fn truth_of(&self, kernel: &str, case: Case) -> Option<Truth> {
+        if case.source != Source::Golden {
+            return self.truths.get(kernel)?.iter().find(|truth| truth.case == case).copied();
+        }
+        let golden = oddcore_kernels::find(kernel)?.goldens().iter().find(|golden| golden.seed == case.seed.0)?;
+        Some(Truth { case, input: Hex(golden.input), output: Hex(golden.output) })
+    }
+
+    fn amend(&mut self, amendment: Amendment) {
+        self.book(Record::Amended(amendment), true);
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Said { core, message } => self.hear(core, message),
+            Event::Garbled { core, why } => self.distrust(core, &why),
+            Event::Ended { core, end, pid } => self.bury(core, &end, pid),
+            Event::Interrupt => self.stop = true,
+        }
+    }
+}

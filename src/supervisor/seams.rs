@@ -1,0 +1,53 @@
+//! Small traits at which tests take the place of the OS.
+
+use crate::platform;
+
+/// Time.
+pub trait Clock {
+    /// The system's monotonic clock, the same in all processes, ns.
+    fn now_ns(&self) -> u64;
+    /// The time of day, RFC 3339.
+    fn timestamp(&self) -> String;
+}
+
+/// The system's clocks.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ns(&self) -> u64 {
+        platform::monotonic_ns()
+    }
+
+    fn timestamp(&self) -> String {
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+/// Where the supervisor's own threads may run.
+pub trait Pinner {
+    /// Keeps them on these CPUs from now on; a hint, whose failure does no harm.
+    fn keep_on(&self, cpus: &[u32]);
+}
+
+/// The OS's scheduler.
+pub struct SystemPinner;
+
+impl Pinner for SystemPinner {
+    fn keep_on(&self, cpus: &[u32]) {
+        let _ = platform::keep_process_on(cpus);
+    }
+}
+
+/// What a person sees of a run while it goes on.
+pub trait View {
+    /// A step begins.
+    fn step(&mut self, step: &crate::plan::Step);
+    /// Some time has passed.
+    fn tick(&mut self, outcome: &crate::verdict::Outcome, seconds_in: f64);
+    /// Something is wrong.
+    fn finding(&mut self, finding: &crate::verdict::Finding);
+    /// An investigation ended.
+    fn amended(&mut self, finding: &crate::verdict::Finding);
+    /// Something else to know.
+    fn note(&mut self, text: &str);
+}

@@ -1,0 +1,153 @@
+//! The worker process: its start, its main thread that listens to the supervisor, and its way out.
+
+use std::{
+    io::{self, BufReader, Write},
+    process::exit,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        mpsc::{Sender, channel},
+    },
+    thread,
+};
+
+use oddcore_kernels::Picture;
+
+use super::{
+    Fault,
+    lane::{Lane, Order, Shift},
+    protocol::{FromWorker, LaneId, PROTOCOL, ToWorker},
+    slot::Slot,
+};
+use crate::{
+    frame::{FrameReader, encode},
+    platform::{self, SharedWords, crash},
+};
+
+/// What the supervisor tells a worker on its command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// One lane for each.
+    pub cpus: Vec<u32>,
+    /// The handle of the slots: one for each lane and, last, one for the main thread.
+    pub slots: String,
+    /// What a multiplier of one means, MHz.
+    pub bclk_mhz: f64,
+    /// A drill: this kernel, this fault.
+    pub drill: Option<(String, Fault)>,
+}
+
+/// The numbered, checksummed way to the supervisor, shared by all threads of a worker.
+pub struct Outbox(Mutex<u64>);
+
+impl Outbox {
+    /// Sends a message; without a supervisor to hear it there is nothing left to do here.
+    pub fn send(&self, message: &FromWorker) {
+        let mut sequence = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut out = io::stdout().lock();
+        let sent = encode(*sequence, message).and_then(|frame| out.write_all(&frame)).and_then(|()| out.flush());
+        if sent.is_err() {
+            exit(0);
+        }
+        *sequence += 1;
+    }
+}
+
+/// A panic's message goes to the supervisor; then the process aborts, whichever thread it was.
+fn tell_panics(outbox: &Arc<Outbox>) {
+    let outbox = Arc::clone(outbox);
+    std::panic::set_hook(Box::new(move |panic| {
+        // The panicking thread may hold the way out itself.
+        if outbox.0.try_lock().is_ok() {
+            outbox.send(&FromWorker::Failed { why: panic.to_string() });
+        }
+    }));
+}
+
+/// Works until the supervisor says to leave or is gone. Never returns before.
+pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
+    let outbox = Arc::new(Outbox(Mutex::new(0)));
+    match start(options, pictures, &outbox) {
+        Ok(lanes) => listen(&lanes),
+        Err(error) => {
+            outbox.send(&FromWorker::Failed { why: error.to_string() });
+            return 2;
+        }
+    }
+    0
+}
+
+fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io::Result<Vec<Sender<Order>>> {
+    crash::install()?;
+    tell_panics(outbox);
+    // Lives as long as the process, as the crash handler needs.
+    let slots: &'static SharedWords = Box::leak(Box::new(SharedWords::open(&options.slots)?));
+    crash::adopt_thread(Slot::of(slots.words(), options.cpus.len()).crash())?;
+    let pictures = Arc::new(pictures);
+    let (ready, readies) = channel();
+    let mut lanes = Vec::new();
+    for (number, &cpu) in options.cpus.iter().enumerate() {
+        let (orders, order) = channel();
+        let lane = Lane {
+            number,
+            slot: Slot::of(slots.words(), number),
+            outbox: Arc::clone(outbox),
+            pictures: Arc::clone(&pictures),
+            bclk_mhz: options.bclk_mhz,
+            drill: options.drill.clone(),
+        };
+        let ready = ready.clone();
+        thread::Builder::new().name(format!("lane-{cpu}")).spawn(move || {
+            let pinned = platform::pin_thread(&[cpu]).and_then(|()| crash::adopt_thread(lane.slot.crash()));
+            let pinned = pinned.map(|()| (number, LaneId { cpu, thread: platform::thread_id() }));
+            let is_pinned = pinned.is_ok();
+            let _ = ready.send(pinned);
+            if is_pinned {
+                lane.serve(order);
+            }
+        })?;
+        lanes.push(orders);
+    }
+    drop(ready);
+    let mut ids = readies.iter().collect::<io::Result<Vec<_>>>()?;
+    ids.sort_by_key(|&(number, _)| number);
+    outbox.send(&FromWorker::Hello {
+        protocol: PROTOCOL,
+        pid: std::process::id(),
+        thread: platform::thread_id(),
+        lanes: ids.into_iter().map(|(_, id)| id).collect(),
+    });
+    Ok(lanes)
+}
+
+fn listen(lanes: &[Sender<Order>]) {
+    let mut commands = FrameReader::new(BufReader::new(io::stdin()));
+    let mut shift: Option<Arc<Shift>> = None;
+    let hand = |lane: usize, order: Order| lanes[lane].send(order).expect("a lane never ends before its worker");
+    loop {
+        match commands.read::<ToWorker>() {
+            Ok(Some(ToWorker::Run(mut assignment))) => {
+                assignment.lanes = assignment.lanes.clamp(1, lanes.len());
+                let count = assignment.lanes;
+                let new =
+                    Arc::new(Shift { assignment, working: AtomicUsize::new(count), pause: AtomicBool::new(false) });
+                for lane in 0..count {
+                    hand(lane, Order::Work(Arc::clone(&new)));
+                }
+                shift = Some(new);
+            }
+            Ok(Some(ToWorker::Pause)) => {
+                if let Some(shift) = &shift {
+                    shift.pause.store(true, Relaxed);
+                }
+            }
+            Ok(Some(ToWorker::PrePass { kernel, step, cases })) => {
+                let kernel = oddcore_kernels::find(&kernel).expect("the supervisor is the same program");
+                hand(0, Order::PrePass(kernel, step, cases));
+            }
+            Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
+            // The supervisor is done, gone or no longer to be understood.
+            Ok(Some(ToWorker::Leave) | None) | Err(_) => exit(0),
+        }
+    }
+}
