@@ -1,0 +1,147 @@
+//! The command line: parses and validates, then hands over. Exit codes are those of design: 0, 1, 2, 3.
+
+mod cores;
+mod duration;
+mod kernels;
+mod output;
+mod picture;
+mod report;
+mod run;
+mod selection;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{machine::parse_cpu_list, worker};
+
+/// Why a command could not do its work; always exit code 2, one line.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// What the user asked for cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Runs.
+    #[error(transparent)]
+    Runs(#[from] crate::journal::RunsError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// The machine.
+    #[error(transparent)]
+    Machine(#[from] crate::machine::MachineError),
+    /// A file that cannot be written.
+    #[error("{path}: cannot write: {source}")]
+    Write {
+        /// Which.
+        path: String,
+        /// What the OS said.
+        source: std::io::Error,
+    },
+    /// The platform refused.
+    #[error("{what}: {source}")]
+    Platform {
+        /// What was tried.
+        what: &'static str,
+        /// What the OS said.
+        source: std::io::Error,
+    },
+}
+
+fn not_yet<T>(what: &str) -> Result<T, CliError> {
+    Err(CliError::Usage(format!("{what} is not in this version yet")))
+}
+
+/// Finds the odd core out: tests every core with real low-precision matrix and image work and names the one that computes
+/// wrongly. Without a command: a quick check of every core, about a minute.
+#[derive(Parser)]
+#[command(name = "oddcore", version, after_help = "Exit codes: 0 no core failed; 1 a core failed; 2 the tool could not do its work; 3 undecided or interrupted.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Test the cores.
+    Run(run::RunArgs),
+    /// Inject a fault on one core and see it found: proof that the tester works on this machine.
+    Drill(run::DrillArgs),
+    /// Show a run again.
+    Report(report::ReportArgs),
+    /// This machine: cores, CPUs, kinds, clocks, and what is missing.
+    Cores(cores::CoresArgs),
+    /// The kernels and their variants, and which of them this CPU runs.
+    Kernels(kernels::KernelsArgs),
+    /// One kernel once; prints each stage's digest.
+    Kernel(kernels::KernelArgs),
+    /// Go on with a run that was cut short.
+    Resume(Later),
+    /// Each kernel's throughput on each core.
+    Bench(Later),
+    /// Any deterministic program on each core in turn.
+    Exec(Later),
+    /// Each core's highest clock that passes.
+    Tune(Later),
+    /// What this machine lets us read and do.
+    Doctor(Later),
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+/// A command that a later version will have.
+#[derive(Args)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<String>,
+}
+
+#[derive(Args)]
+struct WorkerArgs {
+    #[arg(long)]
+    cpus: String,
+    #[arg(long)]
+    slots: String,
+    #[arg(long)]
+    bclk: f64,
+    #[arg(long)]
+    image: Vec<PathBuf>,
+    #[arg(long, requires = "drill_fault")]
+    drill_kernel: Option<String>,
+    #[arg(long)]
+    drill_fault: Option<worker::Fault>,
+}
+
+/// Runs the command that was asked for; the exit code, or an error for exit code 2.
+pub fn main(cli: Cli) -> Result<u8, CliError> {
+    match cli.command {
+        None => run::run(cli.run),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Drill(args)) => run::drill(args),
+        Some(Command::Report(args)) => report::report(&args),
+        Some(Command::Cores(args)) => cores::cores(&args),
+        Some(Command::Kernels(args)) => kernels::kernels(&args),
+        Some(Command::Kernel(args)) => kernels::kernel(&args),
+        Some(Command::Resume(_)) => not_yet("oddcore resume"),
+        Some(Command::Bench(_)) => not_yet("oddcore bench"),
+        Some(Command::Exec(_)) => not_yet("oddcore exec"),
+        Some(Command::Tune(_)) => not_yet("oddcore tune"),
+        Some(Command::Doctor(_)) => not_yet("oddcore doctor"),
+        Some(Command::Worker(args)) => start_worker(args),
+    }
+}
+
+fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
+    let usage = |text: String| CliError::Usage(format!("worker: {text}"));
+    let cpus = parse_cpu_list(&args.cpus).map_err(|error| usage(error.to_string()))?;
+    let pictures = args.image.iter().map(|path| picture::read(path)).collect::<Result<_, _>>()?;
+    let options = worker::Options {
+        cpus,
+        slots: args.slots,
+        bclk_mhz: args.bclk,
+        drill: args.drill_kernel.zip(args.drill_fault),
+    };
+    Ok(worker::run(&options, pictures))
+}

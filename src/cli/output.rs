@@ -1,0 +1,82 @@
+//! Where results go: a JSON file or standard output, never half-written.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::CliError;
+
+/// The target of `--json`, tried before any work begins.
+pub enum JsonTarget {
+    /// No JSON wanted.
+    None,
+    /// Standard output; tables then go to standard error.
+    Stdout,
+    /// A file, written beside its place and moved there when whole.
+    File(PathBuf),
+}
+
+impl JsonTarget {
+    /// Checks that it can be written, leaving nothing behind.
+    pub fn open(given: Option<&Path>) -> Result<Self, CliError> {
+        match given {
+            None => Ok(Self::None),
+            Some(path) if path == Path::new("-") => Ok(Self::Stdout),
+            Some(path) => {
+                let error = |source| CliError::Write { path: path.display().to_string(), source };
+                if path.is_dir() {
+                    return Err(error(std::io::ErrorKind::IsADirectory.into()));
+                }
+                let beside = beside(path);
+                OpenOptions::new().write(true).create_new(true).open(&beside).map_err(error)?;
+                fs::remove_file(&beside).map_err(error)?;
+                Ok(Self::File(path.to_owned()))
+            }
+        }
+    }
+
+    /// Writes `value` as JSON, and `table` for people to where it does not get in the way.
+    pub fn finish(&self, value: &impl Serialize, table: &str) -> Result<(), CliError> {
+        let json = || {
+            let mut text = serde_json::to_string_pretty(value).expect("every value of ours is JSON");
+            text.push('\n');
+            text
+        };
+        let print = |text: &str, to: &mut dyn Write| {
+            // A reader that has heard enough is no error.
+            let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+        };
+        match self {
+            Self::None => print(table, &mut std::io::stdout()),
+            Self::Stdout => {
+                print(table, &mut std::io::stderr());
+                print(&json(), &mut std::io::stdout());
+            }
+            Self::File(path) => {
+                print(table, &mut std::io::stdout());
+                write_whole(path, json().as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let beside = beside(path);
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        CliError::Write { path: path.display().to_string(), source }
+    })
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}

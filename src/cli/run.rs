@@ -1,0 +1,234 @@
+//! `oddcore`, `oddcore run` and `oddcore drill`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{CliError, duration, not_yet, output::JsonTarget, picture, selection};
+use crate::{
+    journal::{FileStore, JOURNAL_FILE, Journal, create_run, record::{JOURNAL_VERSION, RunStarted}},
+    machine::{self, Machine, Root},
+    plan::{Request, quick},
+    platform,
+    report::{Report, screen::Screen, text},
+    supervisor::{
+        Drill, Setup, Supervisor,
+        host::ProcessHost,
+        seams::{Clock, SystemClock, SystemPinner},
+    },
+    verdict::{Hex, Outcome},
+    worker::Fault,
+};
+
+/// The quick check's length in seconds.
+const QUICK_S: f64 = 60.0;
+/// A drill's length in seconds.
+const DRILL_S: f64 = 6.0;
+
+/// Options of a run.
+#[derive(Args, Clone, Default)]
+pub struct RunArgs {
+    /// quick (the default); others are to come.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// How long, like 90s, 10m, 8h.
+    #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true)]
+    length: Option<String>,
+    /// Which cores, like 0-7,!4.
+    #[arg(long, value_name = "LIST")]
+    cores: Option<String>,
+    /// Which kernels, names with * and ?.
+    #[arg(long, value_name = "GLOB,...")]
+    kernels: Option<String>,
+    /// Which loads: solo, together.
+    #[arg(long, value_name = "LOAD,...")]
+    loads: Option<String>,
+    /// A PNG picture to work on besides our own; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// Seed of the plan; decimal or 0x...
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[arg(long, hide = true)]
+    expect: Option<String>,
+    #[arg(long, hide = true)]
+    beside: Option<String>,
+    #[arg(long, hide = true)]
+    html: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    dry_run: bool,
+}
+
+/// Where a run's things are.
+#[derive(Args, Clone, Default)]
+pub struct PlaceArgs {
+    /// Folder of the runs.
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Write the report as JSON; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Read the descriptions of the machine below this folder.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+/// Options of a drill.
+#[derive(Args)]
+pub struct DrillArgs {
+    /// The core to be faulted.
+    #[arg(long, value_name = "N", default_value = "0")]
+    cores: String,
+    /// The kernel to be faulted.
+    #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
+    kernels: String,
+    /// The fault.
+    #[arg(long, value_enum, default_value = "miscompute")]
+    fault: Fault,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// A seed, decimal or hexadecimal.
+pub fn parse_seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "a seed is a whole number of up to 64 bits, decimal or 0x...".into())
+}
+
+/// The machine as this process sees it.
+pub fn read_machine(root: Option<&std::path::Path>) -> Result<Machine, CliError> {
+    if let Some(dir) = root.filter(|dir| !dir.is_dir()) {
+        return Err(CliError::Usage(format!("--root {}: no such folder", dir.display())));
+    }
+    let allowed = platform::thread_affinity()
+        .map_err(|source| CliError::Platform { what: "the CPUs that this process may use cannot be read", source })?;
+    Ok(machine::read(&root.map_or_else(Root::real, Root::at), &allowed)?)
+}
+
+/// `oddcore run`.
+pub fn run(args: RunArgs) -> Result<u8, CliError> {
+    match args.profile.as_deref() {
+        None | Some("quick") => {}
+        Some(other @ ("standard" | "overnight")) => return not_yet(&format!("--profile {other}")),
+        Some(other) => return not_yet(&format!("--profile {other}: a profile of one's own")),
+    }
+    for (given, name) in [
+        (args.expect.is_some(), "--expect"),
+        (args.beside.is_some(), "--beside"),
+        (args.html.is_some(), "--html"),
+        (args.dry_run, "--dry-run"),
+    ] {
+        if given {
+            return not_yet(name);
+        }
+    }
+    let seconds = args.length.as_deref().map_or(Ok(QUICK_S), duration::parse)?;
+    let kernels = selection::kernels(args.kernels.as_deref())?;
+    let loads = selection::loads(args.loads.as_deref())?;
+    for image in &args.image {
+        picture::read(image)?;
+    }
+    let machine = read_machine(args.place.root.as_deref())?;
+    let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
+    let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
+    let plan = quick(&machine, &Request { cores: cores.clone(), kernels, loads, seconds, seed });
+    let job = Job { profile: "quick", seconds, seed, images: args.image, drill: None, place: args.place };
+    let outcome = job.carry_out(machine, cores, not_tested, plan)?;
+    Ok(outcome.exit_code())
+}
+
+/// `oddcore drill`.
+pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
+    let machine = read_machine(args.place.root.as_deref())?;
+    let (faulted, _) = selection::cores(&machine, Some(&args.cores))?;
+    let [core] = faulted[..] else {
+        return Err(CliError::Usage(format!("--cores {}: a drill faults exactly one core", args.cores)));
+    };
+    let chosen = selection::kernels(Some(&args.kernels))?;
+    let [kernel] = &chosen[..] else {
+        return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
+    };
+    let (cores, not_tested) = selection::cores(&machine, None)?;
+    let seed = platform::monotonic_ns();
+    let loads = selection::loads(None)?;
+    let request = Request { cores: cores.clone(), kernels: chosen.clone(), loads, seconds: DRILL_S, seed };
+    let plan = quick(&machine, &request);
+    let drill = Drill { core, kernel: kernel.clone(), fault: args.fault };
+    let job = Job { profile: "drill", seconds: DRILL_S, seed, images: vec![], drill: Some(drill), place: args.place };
+    let outcome = job.carry_out(machine, cores, not_tested, plan)?;
+    let found = outcome.findings.iter().any(|f| f.core == Some(core) && f.class == args.fault.class());
+    let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
+    if !found || astray {
+        let what = if astray { "another core was blamed" } else { "the injected fault was not found" };
+        return Err(CliError::Usage(format!("the drill failed: {what}; do not trust this build on this machine")));
+    }
+    Ok(outcome.exit_code())
+}
+
+struct Job {
+    profile: &'static str,
+    seconds: f64,
+    seed: u64,
+    images: Vec<PathBuf>,
+    drill: Option<Drill>,
+    place: PlaceArgs,
+}
+
+impl Job {
+    fn carry_out(
+        self,
+        machine: Machine,
+        cores: Vec<u32>,
+        not_tested: std::collections::BTreeMap<u32, String>,
+        plan: Vec<crate::plan::Step>,
+    ) -> Result<Outcome, CliError> {
+        let json = JsonTarget::open(self.place.json.as_deref())?;
+        let started = SystemClock.timestamp();
+        // Sorts by time; two runs of one second differ by their process.
+        let id = format!("{}-{}", started.replace([':', '-'], ""), std::process::id());
+        let folder = create_run(self.place.runs.as_deref(), &id)?;
+        let path = folder.join(JOURNAL_FILE);
+        let store = FileStore::create(&path)
+            .map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
+        let what = if self.drill.is_some() { "Drill" } else { "Quick check" };
+        let mut screen = Screen::new(&machine, &cores, self.seconds, what);
+        let host = ProcessHost::new(machine.bclk_mhz, self.images.clone());
+        let interrupter = host.interrupter();
+        ctrlc::set_handler(move || interrupter.interrupt()).map_err(|error| CliError::Platform {
+            what: "the handler of Ctrl-C cannot be set",
+            source: std::io::Error::other(error),
+        })?;
+        let run = RunStarted {
+            journal: JOURNAL_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: id,
+            profile: self.profile.to_owned(),
+            seed: Hex(self.seed),
+            drill: self.drill.is_some(),
+            started,
+            machine,
+            cores,
+            not_tested,
+            plan,
+        };
+        let outcome = Supervisor::run(Setup {
+            run,
+            images: self.images.len() as u32,
+            drill: self.drill,
+            host: Box::new(host),
+            clock: Box::new(SystemClock),
+            pinner: Box::new(SystemPinner),
+            journal: Journal::new(Box::new(store)),
+            view: &mut screen,
+        });
+        drop(screen);
+        let report = Report::of(&outcome).expect("a run that was carried out has an opening record");
+        json.finish(&report, &text::render(&report))?;
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,100 @@
+//! `--cores 0-7,!4`, `--kernels GLOB,...`, `--loads solo,...`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CliError;
+use crate::{machine::Machine, plan::Load};
+
+/// The cores to test, and why each of the others is not.
+pub fn cores(machine: &Machine, wanted: Option<&str>) -> Result<(Vec<u32>, BTreeMap<u32, String>), CliError> {
+    let chosen = wanted.map(|text| parse_cores(text, machine)).transpose()?;
+    let mut not_tested = BTreeMap::new();
+    let mut cores = Vec::new();
+    for core in &machine.cores {
+        if chosen.as_ref().is_some_and(|chosen| !chosen.contains(&core.core)) {
+            not_tested.insert(core.core, "outside --cores".to_owned());
+        } else if core.testable.is_empty() {
+            not_tested.insert(core.core, "this process may not run on its CPUs (affinity or cpuset)".to_owned());
+        } else {
+            cores.push(core.core);
+        }
+    }
+    if cores.is_empty() {
+        return Err(CliError::Usage("no core is left to test: this process may not run on any of those asked for".into()));
+    }
+    Ok((cores, not_tested))
+}
+
+fn parse_cores(text: &str, machine: &Machine) -> Result<BTreeSet<u32>, CliError> {
+    let wrong = || CliError::Usage(format!("--cores {text}: write indexes like 0-7,!4; `oddcore cores` shows them"));
+    let all: BTreeSet<u32> = machine.cores.iter().map(|core| core.core).collect();
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut chosen = if parts.iter().all(|part| part.starts_with('!')) { all.clone() } else { BTreeSet::new() };
+    for part in parts {
+        let (out, range) = part.strip_prefix('!').map_or((false, part), |rest| (true, rest));
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) =
+            (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+        if first > last {
+            return Err(wrong());
+        }
+        let highest = all.last().copied().unwrap_or(0);
+        if let Some(missing) = [first, last].into_iter().find(|core| !all.contains(core)) {
+            return Err(CliError::Usage(format!("--cores {text}: there is no core {missing}; this machine has 0-{highest}")));
+        }
+        for core in first..=last {
+            if out { chosen.remove(&core) } else { chosen.insert(core) };
+        }
+    }
+    Ok(chosen)
+}
+
+/// The kernels whose names match; every pattern must match one.
+pub fn kernels(patterns: Option<&str>) -> Result<Vec<String>, CliError> {
+    let all: Vec<&str> = oddcore_kernels::all().iter().map(|kernel| kernel.name()).collect();
+    let Some(patterns) = patterns else { return Ok(all.into_iter().map(str::to_owned).collect()) };
+    let patterns: Vec<&str> = patterns.split(',').map(str::trim).collect();
+    for pattern in &patterns {
+        if !all.iter().any(|name| glob(pattern.as_bytes(), name.as_bytes())) {
+            return Err(CliError::Usage(format!("--kernels {pattern}: no such kernel; there are: {}", all.join(", "))));
+        }
+    }
+    let chosen = all.into_iter().filter(|name| patterns.iter().any(|p| glob(p.as_bytes(), name.as_bytes())));
+    Ok(chosen.map(str::to_owned).collect())
+}
+
+/// `*` for any run of characters, `?` for one.
+fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => glob(rest, name) || !name.is_empty() && glob(pattern, &name[1..]),
+        ([b'?', rest @ ..], [_, name @ ..]) => glob(rest, name),
+        ([p, rest @ ..], [n, name @ ..]) => p == n && glob(rest, name),
+        _ => false,
+    }
+}
+
+/// The loads of that list.
+pub fn loads(wanted: Option<&str>) -> Result<Vec<Load>, CliError> {
+    let Some(wanted) = wanted else { return Ok(Load::ALL.to_vec()) };
+    let known = || Load::ALL.map(Load::name).join(", ");
+    let each = |name: &str| {
+        Load::named(name.trim())
+            .ok_or_else(|| CliError::Usage(format!("--loads {name}: no such load in this version; there are: {}", known())))
+    };
+    wanted.split(',').map(each).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, fits) in
+            [("gemm-*", "gemm-f32", true), ("*f32", "gemm-f32", true), ("gemm", "gemm-f32", false), ("g?mm-f32", "gemm-f32", true), ("*", "", true)]
+        {
+            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
+        }
+    }
+}

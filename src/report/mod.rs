@@ -1,0 +1,207 @@
+//! The report: what the journal says, for people and for programs. Reads the folded journal and nothing else.
+
+mod build;
+pub mod screen;
+pub mod text;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    machine::Machine,
+    verdict::{CoreVerdict, Hex, Interruption, OpenStep},
+};
+
+/// The schema's name; fields may be added, never re-used (`docs/report.schema.json`).
+pub const SCHEMA: &str = "oddcore-report/1";
+
+/// One run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Of the program that made the run.
+    pub version: String,
+    /// The run's id.
+    pub run: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The plan's seed.
+    pub seed: Hex,
+    /// Whether a fault was injected on purpose.
+    pub drill: bool,
+    /// RFC 3339.
+    pub started: String,
+    /// RFC 3339; null for a run that never ended.
+    pub ended: Option<String>,
+    /// `pass`, `fail` or `inconclusive`.
+    pub verdict: String,
+    /// What a run with this outcome exits with.
+    pub exit_code: u8,
+    /// The computer.
+    pub machine: Machine,
+    /// By index.
+    pub cores: Vec<CoreReport>,
+    /// In the order of their making.
+    pub findings: Vec<FindingReport>,
+    /// Breaks in the run.
+    pub interruptions: Vec<Interruption>,
+    /// What was running, if the run never ended.
+    pub open_step: Option<OpenStep>,
+    /// What to do next.
+    pub advice: Vec<String>,
+    /// What else was seen.
+    pub notes: Vec<String>,
+}
+
+/// One core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CoreReport {
+    /// Dense index by lowest CPU number.
+    pub core: u32,
+    /// The OS's number.
+    pub os_id: Option<u32>,
+    /// What people call it.
+    pub label: String,
+    /// Its CPUs.
+    pub cpus: Vec<u32>,
+    /// `performance`, `efficiency` or `unknown`.
+    pub kind: crate::machine::Kind,
+    /// The verdict.
+    pub verdict: CoreVerdict,
+    /// Why, where it is not plain.
+    pub reason: Option<String>,
+    /// Clock readings between blocks of work.
+    pub clock_mhz: Option<Spread>,
+    /// The same over the base clock, with the core's top.
+    pub multiplier: Multiplier,
+    /// All that was checked.
+    pub checked: Checked,
+    /// What a pass rests on, never pooled over multipliers.
+    pub evidence: Vec<EvidenceReport>,
+    /// By kernel and variant.
+    pub kernels: Vec<KernelReport>,
+}
+
+/// Of clock readings.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Spread {
+    /// Lowest.
+    pub min: u32,
+    /// Middle.
+    pub median: u32,
+    /// Highest.
+    pub max: u32,
+}
+
+/// Of multipliers.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Multiplier {
+    /// Lowest.
+    pub min: Option<u32>,
+    /// Middle.
+    pub median: Option<u32>,
+    /// Highest.
+    pub max: Option<u32>,
+    /// The core's own top.
+    pub top: Option<u32>,
+    /// Whether `top` is known or a guess.
+    pub top_known: Option<bool>,
+}
+
+/// Sums of a core. Three separate clocks, none derived from the others.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// Iterations, each compared in full.
+    pub iterations: u64,
+    /// Operations; a multiply-add counts two.
+    pub operations: u64,
+    /// The threads' CPU time as the OS counts it.
+    pub cpu_s: f64,
+    /// CPU time inside kernels.
+    pub kernel_s: f64,
+    /// CPU time inside comparison and digests.
+    pub check_s: f64,
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidenceReport {
+    /// Null where the clock could not be measured.
+    pub multiplier: Option<u32>,
+    /// The load.
+    pub load: String,
+    /// The footprint.
+    pub footprint: String,
+    /// The instruction set.
+    pub isa: String,
+    /// Wall time of the blocks, summed over the core's threads.
+    pub seconds: f64,
+    /// Iterations.
+    pub iterations: u64,
+    /// Operations.
+    pub operations: u64,
+    /// Mismatches.
+    pub findings: u64,
+    /// The longest mean time between errors that this would have caught with 95 % confidence, in seconds.
+    pub catches_every_s: Option<f64>,
+}
+
+/// One kernel's variant on one core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KernelReport {
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// Iterations.
+    pub iterations: u64,
+    /// Operations.
+    pub operations: u64,
+    /// Mismatches.
+    pub findings: u64,
+}
+
+/// A finding as the schema has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindingReport {
+    /// The core blamed, or null.
+    pub core: Option<u32>,
+    /// Where none is blamed: who may have been it.
+    pub suspects: Vec<u32>,
+    /// The CPU.
+    pub cpu: Option<u32>,
+    /// The class.
+    pub class: crate::verdict::Class,
+    /// Whether it repeats.
+    pub repeat: crate::verdict::Repeat,
+    /// The kernel.
+    pub kernel: Option<String>,
+    /// The variant.
+    pub variant: Option<String>,
+    /// The load.
+    pub load: String,
+    /// The seed.
+    pub seed: Option<Hex>,
+    /// Iterations before it.
+    pub iteration: Option<u64>,
+    /// The stage.
+    pub stage: Option<String>,
+    /// First wrong element.
+    pub element: Vec<u64>,
+    /// Its right bits.
+    pub expected: Option<Hex>,
+    /// Its bits.
+    pub actual: Option<Hex>,
+    /// The bits that differ.
+    pub xor: Option<Hex>,
+    /// How many are wrong.
+    pub wrong_elements: Option<u64>,
+    /// The clock.
+    pub clock_mhz: Option<f64>,
+    /// Over the base clock.
+    pub multiplier: Option<u32>,
+    /// Since the run began.
+    pub seconds_in: f64,
+    /// In words.
+    pub detail: String,
+}

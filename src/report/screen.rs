@@ -1,0 +1,108 @@
+//! What a person sees while a run goes on: a progress bar on a terminal, nothing but findings and notes elsewhere. All of it
+//! goes to standard error, so that standard output is the report alone.
+
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    machine::Machine,
+    plan::Step,
+    supervisor::seams::View,
+    verdict::{Finding, Outcome},
+};
+
+/// The progress of a run.
+pub struct Screen {
+    bar: Option<ProgressBar>,
+    names: Vec<String>,
+    total_s: f64,
+    now: String,
+}
+
+impl Screen {
+    /// Says at once what will happen, then shows progress where there is a terminal.
+    pub fn new(machine: &Machine, cores: &[u32], total_s: f64, what: &str) -> Self {
+        let mut err = std::io::stderr();
+        let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
+        let _ = writeln!(err, "oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu);
+        let names: Vec<String> = machine.cores.iter().map(|core| core.short.clone()).collect();
+        let tested: Vec<&str> = cores.iter().filter_map(|&c| names.get(c as usize)).map(String::as_str).collect();
+        let _ = writeln!(err, "{what}, about {total_s:.0} s, on {} of {} cores: {}", tested.len(), names.len(), tested.join(" "));
+        let bar = err.is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some((total_s * 10.0) as u64), ProgressDrawTarget::stderr_with_hz(4));
+            let style = ProgressStyle::with_template(" {bar:24} {elapsed} of about {prefix}  {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(format!("{}s", total_s.round()));
+            bar
+        });
+        Self { bar, names, total_s, now: String::new() }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln_quietly(text)),
+            None => eprintln_quietly(text),
+        }
+    }
+
+    fn name(&self, core: Option<u32>) -> &str {
+        core.and_then(|core| self.names.get(core as usize)).map_or("no single core", String::as_str)
+    }
+}
+
+/// A terminal that went away is no reason to die.
+fn eprintln_quietly(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+impl View for Screen {
+    fn step(&mut self, step: &Step) {
+        let cores: Vec<&str> = step.cores.iter().map(|&core| self.name(Some(core))).collect();
+        let kernel = step.kernel.as_deref().unwrap_or("all kernels");
+        self.now = format!("{} {kernel} on {}", step.load, cores.join(" "));
+    }
+
+    fn tick(&mut self, outcome: &Outcome, seconds_in: f64) {
+        if let Some(bar) = &self.bar {
+            let checks: u64 = outcome.cores.values().map(|core| core.total().iterations).sum();
+            let left = Duration::from_secs_f64((self.total_s - seconds_in).max(0.0)).as_secs();
+            bar.set_position((seconds_in * 10.0) as u64);
+            bar.set_message(format!("{left} s left  {}  {checks} checks, {} findings", self.now, outcome.findings.len()));
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        let work: Vec<&str> =
+            [&finding.kernel, &finding.variant, &finding.stage].into_iter().flatten().map(String::as_str).collect();
+        let text = format!(
+            "FINDING {:.1} s: {} {} {} ({} load) {}",
+            finding.seconds_in,
+            self.name(finding.core),
+            finding.class.name(),
+            work.join("/"),
+            finding.load,
+            finding.detail
+        );
+        self.line(text.trim_end());
+    }
+
+    fn amended(&mut self, finding: &Finding) {
+        self.line(&format!("  looked into: {}: {}", self.name(finding.core), finding.detail));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(&format!("note: {text}"));
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The report as a person reads it: a plain sentence, a table with a core a row, what to do next.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Table, presets::NOTHING};
+
+use super::{CoreReport, FindingReport, Report};
+use crate::verdict::CoreVerdict;
+
+/// Findings shown in full.
+const SHOWN: usize = 8;
+
+/// The whole report.
+pub fn render(report: &Report) -> String {
+    let mut out = sentence(report);
+    out.push('\n');
+    out += &table(report);
+    out.push('\n');
+    for finding in report.findings.iter().take(SHOWN) {
+        let _ = writeln!(out, "{}", finding_lines(report, finding));
+    }
+    if report.findings.len() > SHOWN {
+        let _ = writeln!(out, "... and {} more findings, all in --json", report.findings.len() - SHOWN);
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    for line in &report.advice {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = writeln!(out, "Run {}. Again: oddcore report {}", report.run, report.run);
+    out
+}
+
+/// The verdict in one or two sentences.
+pub fn sentence(report: &Report) -> String {
+    let drill = if report.drill { "DRILL: " } else { "" };
+    let of = |verdict| report.cores.iter().filter(move |core| core.verdict == verdict);
+    let failed: Vec<&str> = of(CoreVerdict::Fail).map(|core| core.label.as_str()).collect();
+    let suspects: Vec<&str> = of(CoreVerdict::Suspect).map(|core| core.label.as_str()).collect();
+    if !failed.is_empty() {
+        let findings: u64 = report.cores.iter().flat_map(|c| &c.kernels).map(|k| k.findings).sum();
+        let findings = findings.max(report.findings.iter().filter(|finding| finding.core.is_some()).count() as u64);
+        let plural = if findings == 1 { "error" } else { "errors" };
+        return format!("{drill}FAIL: {} went wrong, {findings} {plural}. No other core failed.", failed.join(" and "));
+    }
+    match report.exit_code {
+        2 => format!("{drill}NO VERDICT: the cores agree against the program's own reference; no core is blamed."),
+        _ if !suspects.is_empty() => {
+            format!("{drill}UNDECIDED: something went wrong, and it may have been {}.", suspects.join(" or "))
+        }
+        0 => format!("{drill}NO ERRORS in {}: every core tested computed correctly.", lasted(report)),
+        _ if report.ended.is_none() => format!("{drill}UNFINISHED: the run was cut short; no errors until then."),
+        _ => format!("{drill}UNDECIDED: not every core could be tested; no errors on the others."),
+    }
+}
+
+fn lasted(report: &Report) -> String {
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    match (parse(&report.started), report.ended.as_deref().and_then(parse)) {
+        (Some(from), Some(to)) => {
+            let s = to.as_second() - from.as_second();
+            if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+        }
+        _ => "an unknown time".into(),
+    }
+}
+
+fn table(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_header(["core", "tested at", "checks", "operations", "errors", "verdict"]);
+    for core in &report.cores {
+        let errors: u64 = core.kernels.iter().map(|k| k.findings).sum();
+        let errors = errors.max(report.findings.iter().filter(|f| f.core == Some(core.core)).count() as u64);
+        table.add_row([
+            core.label.clone(),
+            tested_at(core),
+            core.checked.iterations.to_string(),
+            si(core.checked.operations as f64),
+            errors.to_string(),
+            verdict(core),
+        ]);
+    }
+    table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
+}
+
+fn tested_at(core: &CoreReport) -> String {
+    match (core.clock_mhz, core.multiplier.median) {
+        (Some(clock), Some(multiplier)) => format!("{multiplier}x ({} MHz)", clock.median),
+        _ if core.checked.iterations > 0 => "clock unmeasured".into(),
+        _ => "-".into(),
+    }
+}
+
+fn verdict(core: &CoreReport) -> String {
+    let name = core.verdict.name().to_uppercase();
+    match (core.verdict, core.multiplier.median, &core.reason) {
+        (CoreVerdict::Pass, Some(multiplier), _) => format!("{name} @{multiplier}x"),
+        (_, _, Some(reason)) => format!("{name}: {reason}"),
+        _ => name,
+    }
+}
+
+/// A number with a unit prefix: `9.1 G`.
+pub fn si(value: f64) -> String {
+    let units = ["", " k", " M", " G", " T", " P", " E"];
+    let step = ((value.max(1.0).log10() / 3.0) as usize).min(units.len() - 1);
+    let scaled = value / 1000f64.powi(step as i32);
+    if step == 0 { format!("{scaled:.0}") } else { format!("{scaled:.1}{}", units[step]) }
+}
+
+/// One finding, two or three short lines.
+pub fn finding_lines(report: &Report, finding: &FindingReport) -> String {
+    let name = |core: u32| {
+        report.machine.cores.iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.label.clone())
+    };
+    let who = match (finding.core, finding.suspects.as_slice()) {
+        (Some(core), _) => name(core),
+        (None, []) => "no core".into(),
+        (None, suspects) => suspects.iter().map(|&core| name(core)).collect::<Vec<_>>().join(" or "),
+    };
+    let mut out = format!(" {who}: {}", finding.class.name());
+    let work: Vec<&str> = [&finding.kernel, &finding.variant, &finding.stage].into_iter().flatten().map(String::as_str).collect();
+    if !work.is_empty() {
+        let _ = write!(out, " in {}", work.join("/"));
+    }
+    let _ = write!(out, ", {} load", finding.load);
+    if let Some(multiplier) = finding.multiplier {
+        let _ = write!(out, ", {multiplier}x");
+    }
+    let _ = write!(out, ", {:.1} s in", finding.seconds_in);
+    if let (Some(expected), Some(actual), Some(xor)) = (finding.expected, finding.actual, finding.xor) {
+        let _ = write!(out, "\n   want {expected} got {actual} xor {xor} at {:?}", finding.element);
+        if let Some(wrong) = finding.wrong_elements {
+            let _ = write!(out, ", {wrong} wrong in all");
+        }
+    }
+    if !finding.detail.is_empty() {
+        let _ = write!(out, "\n   {}", finding.detail);
+    }
+    if let (Some(kernel), Some(seed)) = (&finding.kernel, finding.seed) {
+        let _ = write!(out, "\n   that input: oddcore kernel {kernel} --seed {seed}");
+    }
+    out
+}
