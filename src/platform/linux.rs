@@ -1,0 +1,268 @@
+//! Linux.
+
+use std::{
+    fs,
+    io::{self, Write},
+    mem,
+    os::unix::{
+        fs::DirBuilderExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus},
+};
+
+use super::{ProcessEnd, ThreadState, ThreadUsage};
+
+/// Words of an affinity mask: room for 65,536 CPUs, eight times what Linux can be built for.
+const MASK_WORDS: usize = 1024;
+
+/// An affinity mask of any size; `cpu_set_t` ends at 1,024 CPUs.
+#[derive(Clone)]
+struct Mask(Box<[u64; MASK_WORDS]>);
+
+impl Mask {
+    fn of(cpus: &[u32]) -> io::Result<Self> {
+        let mut words = Box::new([0u64; MASK_WORDS]);
+        for &cpu in cpus {
+            let word = words.get_mut(cpu as usize / 64);
+            let word = word.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("CPU {cpu}")))?;
+            *word |= 1 << (cpu % 64);
+        }
+        Ok(Self(words))
+    }
+
+    fn cpus(&self) -> Vec<u32> {
+        (0..MASK_WORDS as u32 * 64).filter(|cpu| self.0[*cpu as usize / 64] >> (cpu % 64) & 1 == 1).collect()
+    }
+
+    /// Async-signal-safe: nothing but the system call.
+    fn apply(&self, thread: u64) -> io::Result<()> {
+        // SAFETY: the pointer and the length describe the mask, which outlives the call and is only read.
+        let result = unsafe {
+            libc::syscall(libc::SYS_sched_setaffinity, thread, mem::size_of_val(&*self.0), self.0.as_ptr())
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+/// Pins this thread to `cpus` and reads the affinity back.
+pub fn pin_thread(cpus: &[u32]) -> io::Result<()> {
+    Mask::of(cpus)?.apply(0)?;
+    let (got, mut wanted) = (thread_affinity()?, cpus.to_vec());
+    wanted.sort_unstable();
+    wanted.dedup();
+    if got == wanted { Ok(()) } else { Err(io::Error::other(format!("asked for CPUs {wanted:?}, the OS gave {got:?}"))) }
+}
+
+/// The CPUs that this thread may run on, ascending.
+pub fn thread_affinity() -> io::Result<Vec<u32>> {
+    let mut mask = Mask::of(&[])?;
+    // SAFETY: the pointer and the length describe the mask, which the kernel fills at most.
+    let written = unsafe {
+        libc::syscall(libc::SYS_sched_getaffinity, 0, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr())
+    };
+    if written < 0 { Err(io::Error::last_os_error()) } else { Ok(mask.cpus()) }
+}
+
+/// Keeps every thread of this process, and those to come from them, on `cpus`.
+pub fn keep_process_on(cpus: &[u32]) -> io::Result<()> {
+    let mask = Mask::of(cpus)?;
+    for task in fs::read_dir("/proc/self/task")?.flatten() {
+        if let Some(thread) = task.file_name().to_str().and_then(|name| name.parse().ok()) {
+            mask.apply(thread)?;
+        }
+    }
+    Ok(())
+}
+
+/// The CPU that this thread is on.
+pub fn current_cpu() -> Option<u32> {
+    // SAFETY: no arguments, no memory.
+    u32::try_from(unsafe { libc::sched_getcpu() }).ok()
+}
+
+fn clock_ns(id: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(id);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// CPU time of this thread, ns.
+pub fn thread_cpu_ns() -> u64 {
+    clock_ns(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// The monotonic clock, the same in all processes, ns.
+pub fn monotonic_ns() -> u64 {
+    clock_ns(rustix::time::ClockId::Monotonic)
+}
+
+/// The OS's id of this thread.
+pub fn thread_id() -> u64 {
+    rustix::thread::gettid().as_raw_nonzero().get() as u64
+}
+
+/// State and CPU time of a thread of another process; `None` if it is no more.
+pub fn thread_usage(process: u32, thread: u64) -> Option<ThreadUsage> {
+    let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).ok()?;
+    // The name in parentheses may hold anything, parentheses too.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let state = match *fields.first()? {
+        // D is a wait for a disk or a page, which ends by itself.
+        "R" | "D" => ThreadState::Running,
+        "T" | "t" => ThreadState::Stopped,
+        "Z" | "X" => ThreadState::Gone,
+        _ => ThreadState::Sleeping,
+    };
+    let schedstat = fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat")).ok();
+    let exact = schedstat.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    // utime and stime, in ticks of 10 ms on every Linux of ours.
+    let ticks = || Some((fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?) * 10_000_000);
+    Some(ThreadUsage { state, cpu_ns: exact.or_else(ticks)? })
+}
+
+/// Starts a process that is on `cpus` from before its first instruction.
+pub fn spawn_pinned(command: &mut Command, cpus: &[u32]) -> io::Result<Child> {
+    let mask = Mask::of(cpus)?;
+    // SAFETY: between fork and exec the closure makes one system call on memory made before the fork; nothing allocates.
+    unsafe { command.pre_exec(move || mask.apply(0)) };
+    command.spawn()
+}
+
+/// How a process ended.
+pub fn process_end(status: ExitStatus) -> ProcessEnd {
+    match status.signal() {
+        Some(signal) => ProcessEnd::Signalled(signal),
+        None => ProcessEnd::Exited(status.code().unwrap_or(-1)),
+    }
+}
+
+/// `SIGSEGV` and the like.
+pub fn signal_name(signal: i32) -> String {
+    let names = [
+        (libc::SIGHUP, "SIGHUP"),
+        (libc::SIGINT, "SIGINT"),
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGTRAP, "SIGTRAP"),
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGFPE, "SIGFPE"),
+        (libc::SIGKILL, "SIGKILL"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGPIPE, "SIGPIPE"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGSYS, "SIGSYS"),
+    ];
+    names.iter().find(|(number, _)| *number == signal).map_or_else(|| format!("signal {signal}"), |(_, n)| (*n).into())
+}
+
+/// A drill: reads through a pointer to nowhere, so that the real handler does its work.
+pub fn wild_pointer() {
+    let nowhere = std::hint::black_box(0x10_usize) as *const u64;
+    // SAFETY: none: the address is never mapped, and the fault that the read raises is what the drill is for.
+    let value = unsafe { nowhere.read_volatile() };
+    std::hint::black_box(value);
+}
+
+/// A fatal signal of the supervisor ends it with exit code 2, as any other thing it could not do.
+pub fn exit_two_on_fatal_signals() -> io::Result<()> {
+    extern "C" fn leave(_: libc::c_int) {
+        const LINE: &[u8] = b"oddcore: the supervisor itself was hit by a fatal signal; the run is void, no core is blamed\n";
+        // SAFETY: write and _exit are async-signal-safe; the line is static.
+        unsafe {
+            libc::write(2, LINE.as_ptr().cast(), LINE.len());
+            libc::_exit(2);
+        }
+    }
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS] {
+        // SAFETY: a zeroed sigaction is a valid one; the handler is async-signal-safe. Rust gives every thread an alternate
+        // stack of its own.
+        let result = unsafe {
+            let mut action: libc::sigaction = mem::zeroed();
+            action.sa_sigaction = leave as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
+            libc::sigaction(signal, &action, std::ptr::null_mut())
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// A panic of the supervisor ends it with exit code 2, whichever thread it was.
+pub fn exit_two_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let _ = writeln!(io::stderr(), "oddcore: a defect of this program: {panic}");
+        std::process::exit(2);
+    }));
+}
+
+/// Where this user's programs keep what they must remember.
+pub fn state_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("oddcore"))
+}
+
+/// Makes a folder that only this user can enter, and its parents; it must not be there yet.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    let mut private = fs::DirBuilder::new();
+    private.mode(0o700);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    private.create(path)
+}
+
+/// Returns when the names in a folder are on the disk.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_pinned_where_it_was_asked_to_be() {
+        for cpu in thread_affinity().expect("readable") {
+            std::thread::spawn(move || {
+                pin_thread(&[cpu]).expect("allowed");
+                assert_eq!(current_cpu(), Some(cpu));
+            })
+            .join()
+            .expect("no panic");
+        }
+        assert!(pin_thread(&[65_000]).is_err());
+        assert!(pin_thread(&[1 << 30]).is_err());
+    }
+
+    #[test]
+    fn a_spawned_process_is_pinned() {
+        let cpu = *thread_affinity().expect("readable").last().expect("at least one");
+        let mut child = Command::new("grep");
+        child.args(["Cpus_allowed_list", "/proc/self/status"]).stdout(std::process::Stdio::piped());
+        let output = spawn_pinned(&mut child, &[cpu]).expect("starts").wait_with_output().expect("ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).split_whitespace().last(), Some(cpu.to_string().as_str()));
+    }
+
+    #[test]
+    fn a_sleeper_and_a_stopped_process_are_told_apart() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("starts");
+        let state = |wanted| {
+            (0..500).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                thread_usage(child.id(), u64::from(child.id())).is_some_and(|usage| usage.state == wanted)
+            })
+        };
+        assert!(state(ThreadState::Sleeping));
+        // SAFETY: signals to a child of ours.
+        unsafe { libc::kill(child.id() as i32, libc::SIGSTOP) };
+        assert!(state(ThreadState::Stopped));
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        assert_eq!(thread_usage(child.id(), u64::from(child.id())), None);
+    }
+}

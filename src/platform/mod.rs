@@ -1,0 +1,48 @@
+//! The platform: everything that the OS does for us. One of the two rooms with `unsafe`.
+
+#[cfg(unix)]
+pub mod crash;
+#[cfg(unix)]
+mod shared;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub use linux::*;
+#[cfg(unix)]
+pub use shared::SharedWords;
+#[cfg(windows)]
+pub use windows::*;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessEnd {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadState {
+    /// On a CPU, waiting for one, or waiting in the kernel for something that will come (a page, a disk).
+    Running,
+    /// Waiting for something that may never come.
+    Sleeping,
+    /// Stopped by a signal or a debugger.
+    Stopped,
+    /// No more.
+    Gone,
+}
+
+/// A thread as the OS sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadUsage {
+    /// What it is doing.
+    pub state: ThreadState,
+    /// CPU time so far, ns.
+    pub cpu_ns: u64,
+}

@@ -1,0 +1,192 @@
+//! Windows: the door kept open. What is not there yet says so.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus},
+    sync::{LazyLock, atomic::AtomicU64},
+    time::Instant,
+};
+
+use super::{ProcessEnd, ThreadUsage};
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn not_yet<T>(what: &str) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, format!("{what} is not in this version for Windows yet")))
+}
+
+/// Not there yet.
+pub fn pin_thread(_cpus: &[u32]) -> io::Result<()> {
+    not_yet("pinning")
+}
+
+/// All CPUs that this process sees.
+pub fn thread_affinity() -> io::Result<Vec<u32>> {
+    Ok((0..std::thread::available_parallelism()?.get() as u32).collect())
+}
+
+/// Not there yet.
+pub fn keep_process_on(_cpus: &[u32]) -> io::Result<()> {
+    not_yet("pinning")
+}
+
+/// Not there yet.
+pub fn current_cpu() -> Option<u32> {
+    None
+}
+
+/// Not there yet: zero.
+pub fn thread_cpu_ns() -> u64 {
+    0
+}
+
+/// Since this process first asked, ns.
+pub fn monotonic_ns() -> u64 {
+    START.elapsed().as_nanos() as u64
+}
+
+/// Not there yet: zero.
+pub fn thread_id() -> u64 {
+    0
+}
+
+/// Not there yet.
+pub fn thread_usage(_process: u32, _thread: u64) -> Option<ThreadUsage> {
+    None
+}
+
+/// Not there yet.
+pub fn spawn_pinned(_command: &mut Command, _cpus: &[u32]) -> io::Result<Child> {
+    not_yet("a pinned worker")
+}
+
+/// How a process ended.
+pub fn process_end(status: ExitStatus) -> ProcessEnd {
+    ProcessEnd::Exited(status.code().unwrap_or(-1))
+}
+
+/// Windows has no signals.
+pub fn signal_name(signal: i32) -> String {
+    format!("exception {signal:#x}")
+}
+
+/// A drill: reads through a pointer to nowhere.
+pub fn wild_pointer() {
+    let nowhere = std::hint::black_box(0x10_usize) as *const u64;
+    // SAFETY: none: the address is never mapped, and the fault that the read raises is what the drill is for.
+    let value = unsafe { nowhere.read_volatile() };
+    std::hint::black_box(value);
+}
+
+/// Nothing to do yet.
+pub fn exit_two_on_fatal_signals() -> io::Result<()> {
+    Ok(())
+}
+
+/// A panic of the supervisor ends it with exit code 2.
+pub fn exit_two_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("oddcore: a defect of this program: {panic}");
+        std::process::exit(2);
+    }));
+}
+
+/// Where this user's programs keep what they must remember.
+pub fn state_dir() -> Option<PathBuf> {
+    std::env::var_os("LOCALAPPDATA").map(|dir| PathBuf::from(dir).join("oddcore"))
+}
+
+/// Makes a folder and its parents; it must not be there yet.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::create_dir(path)
+}
+
+/// Windows has no such call.
+pub fn sync_dir(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Not there yet.
+pub struct SharedWords(Vec<AtomicU64>);
+
+impl SharedWords {
+    /// Not there yet.
+    pub fn create(_words: usize) -> io::Result<Self> {
+        not_yet("shared memory")
+    }
+
+    /// Not there yet.
+    pub fn handle(&self) -> String {
+        String::new()
+    }
+
+    /// Not there yet.
+    pub fn open(_handle: &str) -> io::Result<Self> {
+        not_yet("shared memory")
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+/// Exceptions, not there yet.
+pub mod crash {
+    use std::{io, sync::atomic::AtomicU64};
+
+    /// Words of a record.
+    pub const CRASH_WORDS: usize = 32;
+
+    /// What a handler wrote.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Crash {
+        /// The exception.
+        pub signal: i32,
+        /// Who sent it.
+        pub sender_pid: u32,
+        /// The CPU.
+        pub cpu: u32,
+    }
+
+    impl Crash {
+        /// Raised for what the thread did.
+        pub fn by_kernel(&self) -> bool {
+            true
+        }
+
+        /// Sent by the process to itself.
+        pub fn by_self(&self, _pid: u32) -> bool {
+            false
+        }
+
+        /// The exception's name.
+        pub fn signal_name(&self) -> String {
+            super::signal_name(self.signal)
+        }
+
+        /// One line.
+        pub fn describe(&self) -> String {
+            self.signal_name()
+        }
+    }
+
+    /// Not there yet.
+    pub fn install() -> io::Result<()> {
+        super::not_yet("the exception handler")
+    }
+
+    /// Not there yet.
+    pub fn adopt_thread(_record: &'static [AtomicU64]) -> io::Result<()> {
+        super::not_yet("the exception handler")
+    }
+
+    /// Not there yet.
+    pub fn read(_record: &[AtomicU64]) -> Option<Crash> {
+        None
+    }
+}
