@@ -1,1 +1,34 @@
+//! The arithmetic of oddcore and nothing else: bounded kernels with a known right answer, no I/O, no threads, no clocks.
+//!
+//! Every kernel has a scalar reference whose order of arithmetic is written down, vector variants that give the same bits,
+//! golden digests made by the scalar reference alone, and a comparison over the full width of every output.
 
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+
+extern crate alloc;
+
+pub mod chain;
+mod digest;
+mod gemm;
+mod goldens;
+mod isa;
+mod kernel;
+mod resize;
+mod rng;
+
+pub use isa::{Avx2Fma, Avx512F, Avx512Vnni, AvxVnni, Isa, Token};
+pub use kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant};
+
+static GEMM_U8S8_I32: gemm::Gemm<gemm::U8S8I32> = gemm::Gemm::new();
+static GEMM_F32: gemm::Gemm<gemm::F32> = gemm::Gemm::new();
+
+/// Every kernel. Adding one is a file and a line here; a test sweeps the list.
+pub fn all() -> &'static [&'static dyn Kernel] {
+    static ALL: [&dyn Kernel; 3] = [&GEMM_U8S8_I32, &GEMM_F32, &resize::LanczosU8];
+    &ALL
+}
+
+/// The kernel of that name.
+pub fn find(name: &str) -> Option<&'static dyn Kernel> {
+    all().iter().copied().find(|kernel| kernel.name() == name)
+}

@@ -34,7 +34,7 @@ fn render(machine: &Machine) -> String {
         let _ = writeln!(out, "microcode {microcode}");
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     table.set_header(["core", "label", "CPUs", "kind", "top clock", "favoured", "may be tested"]);
     for core in &machine.cores {
         let top = core.top_mhz.as_ref().map_or_else(

@@ -49,7 +49,7 @@ pub fn kernels(args: &KernelsArgs) -> Result<u8, CliError> {
     let json = JsonTarget::open(args.json.as_deref())?;
     let rows: Vec<KernelRow> = chosen.iter().filter_map(|name| oddcore_kernels::find(name)).map(row).collect();
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     table.set_header(["kernel", "variants (best first)", "what it does"]);
     for row in &rows {
         let variant = |v: &VariantRow| match v.missing {

@@ -68,7 +68,7 @@ fn lasted(report: &Report) -> String {
 
 fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     table.set_header(["core", "tested at", "checks", "operations", "errors", "verdict"]);
     for core in &report.cores {
         let errors: u64 = core.kernels.iter().map(|k| k.findings).sum();

@@ -1,7 +1,7 @@
 //! A block: about 40 ms of one kernel on one batch of inputs, every output of every iteration compared, inputs and
 //! references digested again at its end.
 
-use oddcore_kernels::{Fault as Flip, Job, Kernel, Picture, Size, Token};
+use oddcore_kernels::{Fault as Flip, Job, Picture, Size, Token};
 
 use super::{
     Fault,
@@ -18,8 +18,6 @@ pub const FRESH_BATCH: usize = 16;
 
 /// What a block works on.
 pub struct Work<'a> {
-    /// The kernel.
-    pub kernel: &'static dyn Kernel,
     /// Proof that the variant can run.
     pub token: Token,
     /// The batch and what each must give; at most 64.

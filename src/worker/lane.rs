@@ -16,7 +16,7 @@ use oddcore_kernels::{Isa, Job, Kernel, Picture};
 
 use super::{
     Fault,
-    account::{Account, Times},
+    account::Account,
     block::{self, BLOCK_NS, FRESH_BATCH, Work, Wrong},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
@@ -27,7 +27,7 @@ use crate::{
     machine::clock,
     plan::PRE_PASS,
     platform,
-    verdict::{Class, Hex},
+    verdict::Hex,
 };
 
 /// How often a lane tells what it has done, at most.
@@ -144,7 +144,7 @@ impl Lane {
         let case = truths[0].case;
         self.slot.enter(kernel_index(kernel), variant, case);
         let work =
-            Work { kernel, token, truths, pictures: &self.pictures, fault: self.fault_in(kernel.name()) };
+            Work { token, truths, pictures: &self.pictures, fault: self.fault_in(kernel.name()) };
         let (account, before) = (&mut state.account, state.iteration);
         let per_call = truths.len() as u64;
         let done = block::run(

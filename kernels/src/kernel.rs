@@ -1,0 +1,158 @@
+//! What a kernel is.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::sync::atomic::AtomicU64;
+
+use crate::isa::{Isa, Token};
+
+/// One way to compute a kernel; all give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Its name.
+    pub name: &'static str,
+    /// What it needs.
+    pub isa: Isa,
+}
+
+impl Variant {
+    /// The variant of an instruction set, named after it.
+    pub(crate) const fn of(isa: Isa, name: &'static str) -> Self {
+        Self { name, isa }
+    }
+}
+
+/// A seed and what it must give; digests are XXH3, 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Golden {
+    /// The seed.
+    pub seed: u64,
+    /// Digest of the input.
+    pub input: u64,
+    /// Digest of the output.
+    pub output: u64,
+}
+
+/// How large an input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// The real shape that goldens have.
+    Golden,
+    /// Small enough for the scalar reference, dimensions chosen by the seed.
+    Fresh,
+}
+
+/// An 8-bit RGB picture, row-major, 3 bytes a pixel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// In pixels.
+    pub width: usize,
+    /// In pixels.
+    pub height: usize,
+    /// `width * height * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// A bit to flip on purpose; both numbers are taken modulo what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which element.
+    pub element: u64,
+    /// Which bit of it.
+    pub bit: u32,
+}
+
+/// Where an output differs from its reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The stage.
+    pub stage: &'static str,
+    /// Coordinates of the first wrong element, row-major.
+    pub element: Vec<u64>,
+    /// Its bits in the reference.
+    pub expected: u64,
+    /// Its bits in the output.
+    pub actual: u64,
+    /// Width of an element in bits.
+    pub bits: u32,
+    /// How many elements are wrong.
+    pub wrong: u64,
+}
+
+impl Mismatch {
+    /// Output and reference change places.
+    pub fn swapped(self) -> Self {
+        Self { expected: self.actual, actual: self.expected, ..self }
+    }
+}
+
+/// The values of one stage, for people and other programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// NumPy's name of the element type.
+    pub element_type: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Row-major, little-endian, no padding.
+    pub bytes: Vec<u8>,
+}
+
+/// This kernel takes no picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPicture;
+
+/// A bounded piece of arithmetic with a known right answer.
+pub trait Kernel: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// One line on what it does.
+    fn summary(&self) -> &'static str;
+    /// Best first, scalar last.
+    fn variants(&self) -> &'static [Variant];
+    /// Names of the stages; a run notes indexes into this.
+    fn stages(&self) -> &'static [&'static str];
+    /// At least 256.
+    fn goldens(&self) -> &'static [Golden];
+    /// Whether [`Job::load_picture`] works.
+    fn takes_pictures(&self) -> bool;
+    /// Buffers to run it in, empty yet.
+    fn new_job(&self) -> Box<dyn Job>;
+    /// Computes once and returns each stage's values.
+    fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture>;
+}
+
+/// A kernel with its buffers. Memory is taken by `generate`, `load_picture`, the first `run` and the first `keep_reference`
+/// after them, and by nothing else.
+pub trait Job: Send {
+    /// Makes the input; the same bits on every machine.
+    fn generate(&mut self, size: Size, seed: u64);
+    /// Takes a picture as input, the seed choosing the rest; false if the kernel takes none.
+    fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool;
+    /// Operations of one run; a multiply-add counts two.
+    fn operations(&self) -> u64;
+    /// Computes the output from the input, noting the stage as it goes.
+    ///
+    /// # Panics
+    /// If `token` is of no variant of this kernel.
+    fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>);
+    /// Digest of the input.
+    fn input_digest(&self) -> u64;
+    /// Digest of the output.
+    fn output_digest(&self) -> u64;
+    /// Digest of the reference, by the same rule as the output's.
+    fn reference_digest(&self) -> u64;
+    /// Copies the output as the reference.
+    fn keep_reference(&mut self);
+    /// Whether output and reference are the same in every bit.
+    fn matches(&self) -> bool;
+    /// Where they differ, by a method of its own: element by element.
+    fn locate(&self) -> Option<Mismatch>;
+    /// The exact check of integer products modulo 2^32 (Freivalds): C·r = A·(B·r) for a random r. `None` where it does not
+    /// apply. With odd r a single wrong element in a row never passes; several pass with a chance of at most 1/2.
+    fn freivalds(&self, seed: u64) -> Option<bool>;
+    /// Damages the input.
+    fn flip_input_bit(&mut self, fault: Fault);
+    /// Damages the reference.
+    fn flip_reference_bit(&mut self, fault: Fault);
+}

@@ -1,0 +1,41 @@
+//! Pictures made from a seed: blocks of noise, of smooth ramps, of hard stripes and of plain colour side by side, because
+//! the data decides which bits toggle.
+
+use super::CHANNELS;
+use crate::rng::Rng;
+
+/// Side of a block, pixels.
+const BLOCK: usize = 32;
+
+/// Paints rows of `width` pixels.
+pub(super) fn paint(rng: &mut Rng, width: usize, rgb: &mut [u8]) {
+    let across = width.div_ceil(BLOCK);
+    let mut looks = [0u64; 64];
+    for (y, row) in rgb.chunks_exact_mut(width * CHANNELS).enumerate() {
+        if y % BLOCK == 0 {
+            looks.iter_mut().take(across).for_each(|look| *look = rng.next());
+        }
+        for (x, block) in row.chunks_mut(BLOCK * CHANNELS).enumerate() {
+            let look = looks[x % looks.len()];
+            match look & 3 {
+                0 => rng.fill(block),
+                1 => {
+                    for (at, value) in block.iter_mut().enumerate() {
+                        *value = (look >> 8).wrapping_add((at * 3 + y * (look >> 16 & 7) as usize) as u64) as u8;
+                    }
+                }
+                2 => {
+                    let period = (look >> 8 & 7) as usize + 1;
+                    for (at, value) in block.iter_mut().enumerate() {
+                        *value = if (at / CHANNELS / period + y / period) % 2 == 0 { 255 } else { (look >> 16) as u8 & 15 };
+                    }
+                }
+                _ => {
+                    for (at, value) in block.iter_mut().enumerate() {
+                        *value = (look >> (8 + 8 * (at % CHANNELS))) as u8;
+                    }
+                }
+            }
+        }
+    }
+}

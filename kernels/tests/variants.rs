@@ -1,0 +1,111 @@
+//! Every variant gives the scalar reference's bits, on random shapes and data; faults show; damage is located.
+
+use std::sync::atomic::AtomicU64;
+
+use oddcore_kernels::{Fault, Isa, Job, Kernel, Picture, Size, Token, all, find};
+use proptest::prelude::*;
+
+fn vectors(kernel: &dyn Kernel) -> Vec<Token> {
+    let runnable = kernel.variants().iter().filter_map(|variant| variant.isa.token());
+    runnable.filter(|token| token.isa() != Isa::Scalar).collect()
+}
+
+fn run(job: &mut dyn Job, token: Token, fault: Option<Fault>) {
+    job.run(token, &AtomicU64::new(0), fault);
+}
+
+fn scalar() -> Token {
+    Isa::Scalar.token().expect("everywhere")
+}
+
+/// Checks that every vector variant gives what the scalar reference gives on the job's input.
+fn agree(kernel: &dyn Kernel, job: &mut dyn Job) {
+    run(job, scalar(), None);
+    job.keep_reference();
+    for token in vectors(kernel) {
+        run(job, token, None);
+        assert!(job.matches(), "{} {}: {:?}", kernel.name(), token.isa().name(), job.locate());
+        assert_eq!(job.output_digest(), job.reference_digest());
+        assert_eq!(job.locate(), None);
+        assert_ne!(job.freivalds(9), Some(false));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn variants_agree_on_fresh_inputs(seed: u64) {
+        for kernel in all() {
+            let mut job = kernel.new_job();
+            job.generate(Size::Fresh, seed);
+            agree(*kernel, job.as_mut());
+        }
+    }
+
+    #[test]
+    fn variants_agree_on_pictures_of_any_size(
+        width in 1usize..70, height in 1usize..70, seed in 0u64..4, noise in proptest::collection::vec(any::<u8>(), 1..500),
+    ) {
+        let rgb = noise.iter().copied().cycle().take(width * height * 3).collect();
+        let picture = Picture { width, height, rgb };
+        for kernel in all() {
+            let mut job = kernel.new_job();
+            if job.load_picture(&picture, seed) {
+                agree(*kernel, job.as_mut());
+            } else {
+                assert!(!kernel.takes_pictures());
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_shows_in_every_variant(seed: u64, element: u64, bit in 16u32..24) {
+        for kernel in all() {
+            let mut job = kernel.new_job();
+            job.generate(Size::Fresh, seed);
+            run(job.as_mut(), scalar(), None);
+            job.keep_reference();
+            for token in vectors(*kernel).into_iter().chain([scalar()]) {
+                run(job.as_mut(), token, Some(Fault { element, bit }));
+                prop_assert!(!job.matches(), "{} {}", kernel.name(), token.isa().name());
+                let place = job.locate().expect("both methods see it");
+                prop_assert!(place.wrong >= 1 && place.expected != place.actual);
+                prop_assert_ne!(job.output_digest(), job.reference_digest());
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_seen_and_located(seed: u64, element: u64, bit: u32) {
+        for kernel in all() {
+            let mut job = kernel.new_job();
+            job.generate(Size::Fresh, seed);
+            run(job.as_mut(), vectors(*kernel).first().copied().unwrap_or(scalar()), None);
+            job.keep_reference();
+            let input = job.input_digest();
+            job.flip_input_bit(Fault { element, bit });
+            prop_assert_ne!(job.input_digest(), input);
+            job.flip_input_bit(Fault { element, bit });
+            prop_assert_eq!(job.input_digest(), input);
+            job.flip_reference_bit(Fault { element, bit });
+            prop_assert!(!job.matches());
+            let place = job.locate().expect("both methods see it");
+            prop_assert_eq!((place.wrong, (place.expected ^ place.actual).count_ones()), (1, 1));
+            prop_assert_eq!(place.expected ^ place.actual, 1 << (bit % place.bits));
+        }
+    }
+}
+
+#[test]
+fn the_exact_check_sees_a_wrong_product() {
+    let kernel = find("gemm-u8s8-i32").expect("in the list");
+    let mut job = kernel.new_job();
+    for seed in 0..50 {
+        job.generate(Size::Fresh, seed);
+        run(job.as_mut(), scalar(), None);
+        assert_eq!(job.freivalds(seed), Some(true));
+        run(job.as_mut(), scalar(), Some(Fault { element: seed * 31, bit: 3 }));
+        assert_eq!(job.freivalds(seed), Some(false), "seed {seed}");
+    }
+}
