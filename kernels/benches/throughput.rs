@@ -43,7 +43,12 @@ fn main() {
         let mut scalar_s = None;
         for variant in kernel.variants().iter().rev() {
             let Some(token) = variant.isa.token() else {
-                println!("{:18} {:12} skipped: no {}", kernel.name(), variant.name, variant.isa.missing().unwrap_or("?"));
+                println!(
+                    "{:18} {:12} skipped: no {}",
+                    kernel.name(),
+                    variant.name,
+                    variant.isa.missing().unwrap_or("?")
+                );
                 continue;
             };
             let (mut run_s, mut check_s, mut operations) = (0.0, 0.0, 0);
@@ -71,7 +76,22 @@ fn main() {
     let seconds = median_s(|| {
         // SAFETY: the three buffers have the dimensions and strides said.
         unsafe {
-            matrixmultiply::sgemm(m, k, n, 1.0, a.as_ptr(), row_a, 1, b.as_ptr(), row_b, 1, 0.0, c.as_mut_ptr(), row_b, 1);
+            matrixmultiply::sgemm(
+                m,
+                k,
+                n,
+                1.0,
+                a.as_ptr(),
+                row_a,
+                1,
+                b.as_ptr(),
+                row_b,
+                1,
+                0.0,
+                c.as_mut_ptr(),
+                row_b,
+                1,
+            );
         }
     });
     println!("{:18} {:12} {:8.1} Gop/s", "matrixmultiply", "f32", 2.0 * (m * n * k) as f64 / seconds * 1e-9);

@@ -8,7 +8,10 @@ use oddcore_kernels::{Isa, Size, all};
 const COUNT: u64 = 256;
 
 fn main() -> std::io::Result<()> {
-    assert!(Isa::ALL.iter().filter(|isa| isa.token().is_some()).eq([&Isa::Scalar]), "only the scalar code may run here");
+    assert!(
+        Isa::ALL.iter().filter(|isa| isa.token().is_some()).eq([&Isa::Scalar]),
+        "only the scalar code may run here"
+    );
     let folder = PathBuf::from(std::env::args().nth(1).expect("the folder of the goldens"));
     for (number, kernel) in all().iter().enumerate() {
         let token = Isa::Scalar.token().expect("everywhere");

@@ -48,7 +48,11 @@ fn render(machine: &Machine) -> String {
             format!("{:?}", core.kind).to_lowercase(),
             top,
             core.favoured_rank.map_or_else(|| "-".into(), |rank| rank.to_string()),
-            if core.testable.is_empty() { "no: outside the allowed set".into() } else { format_cpu_list(&core.testable) },
+            if core.testable.is_empty() {
+                "no: outside the allowed set".into()
+            } else {
+                format_cpu_list(&core.testable)
+            },
         ]);
     }
     for line in table.lines() {

@@ -127,9 +127,14 @@ pub fn kernel(args: &KernelArgs) -> Result<u8, CliError> {
     let (variant, token) = match &args.variant {
         Some(name) => {
             let variant = kernel.variants().iter().find(|v| v.name == *name);
-            let variant = variant
-                .ok_or_else(|| usage(format!("--variant {name}: {} has: {}", kernel.name(), names())))?;
-            let lacking = || usage(format!("--variant {name}: this CPU has no {}", variant.isa.missing().unwrap_or("such instructions")));
+            let variant =
+                variant.ok_or_else(|| usage(format!("--variant {name}: {} has: {}", kernel.name(), names())))?;
+            let lacking = || {
+                usage(format!(
+                    "--variant {name}: this CPU has no {}",
+                    variant.isa.missing().unwrap_or("such instructions")
+                ))
+            };
             (variant, variant.isa.token().ok_or_else(lacking)?)
         }
         None => {

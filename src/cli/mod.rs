@@ -55,7 +55,11 @@ fn not_yet<T>(what: &str) -> Result<T, CliError> {
 /// Finds the odd core out: tests every core with real low-precision matrix and image work and names the one that computes
 /// wrongly. Without a command: a quick check of every core, about a minute.
 #[derive(Parser)]
-#[command(name = "oddcore", version, after_help = "Exit codes: 0 no core failed; 1 a core failed; 2 the tool could not do its work; 3 undecided or interrupted.")]
+#[command(
+    name = "oddcore",
+    version,
+    after_help = "Exit codes: 0 no core failed; 1 a core failed; 2 the tool could not do its work; 3 undecided or interrupted."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

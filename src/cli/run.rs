@@ -6,7 +6,10 @@ use clap::Args;
 
 use super::{CliError, duration, not_yet, output::JsonTarget, picture, selection};
 use crate::{
-    journal::{FileStore, JOURNAL_FILE, Journal, create_run, record::{JOURNAL_VERSION, RunStarted}},
+    journal::{
+        FileStore, JOURNAL_FILE, Journal, create_run,
+        record::{JOURNAL_VERSION, RunStarted},
+    },
     machine::{self, Machine, Root},
     plan::{Request, quick},
     platform,
@@ -193,8 +196,8 @@ impl Job {
         let id = format!("{}-{}", started.replace([':', '-'], ""), std::process::id());
         let folder = create_run(self.place.runs.as_deref(), &id)?;
         let path = folder.join(JOURNAL_FILE);
-        let store = FileStore::create(&path)
-            .map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
+        let store =
+            FileStore::create(&path).map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
         let what = if self.drill.is_some() { "Drill" } else { "Quick check" };
         let mut screen = Screen::new(&machine, &cores, self.seconds, what);
         let host = ProcessHost::new(machine.bclk_mhz, self.images.clone());

@@ -20,7 +20,9 @@ pub fn cores(machine: &Machine, wanted: Option<&str>) -> Result<(Vec<u32>, BTree
         }
     }
     if cores.is_empty() {
-        return Err(CliError::Usage("no core is left to test: this process may not run on any of those asked for".into()));
+        return Err(CliError::Usage(
+            "no core is left to test: this process may not run on any of those asked for".into(),
+        ));
     }
     Ok((cores, not_tested))
 }
@@ -33,17 +35,22 @@ fn parse_cores(text: &str, machine: &Machine) -> Result<BTreeSet<u32>, CliError>
     for part in parts {
         let (out, range) = part.strip_prefix('!').map_or((false, part), |rest| (true, rest));
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u32, u32) =
-            (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+        let (first, last): (u32, u32) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
         if first > last {
             return Err(wrong());
         }
         let highest = all.last().copied().unwrap_or(0);
         if let Some(missing) = [first, last].into_iter().find(|core| !all.contains(core)) {
-            return Err(CliError::Usage(format!("--cores {text}: there is no core {missing}; this machine has 0-{highest}")));
+            return Err(CliError::Usage(format!(
+                "--cores {text}: there is no core {missing}; this machine has 0-{highest}"
+            )));
         }
         for core in first..=last {
-            if out { chosen.remove(&core) } else { chosen.insert(core) };
+            if out {
+                chosen.remove(&core)
+            } else {
+                chosen.insert(core)
+            };
         }
     }
     Ok(chosen)
@@ -79,8 +86,9 @@ pub fn loads(wanted: Option<&str>) -> Result<Vec<Load>, CliError> {
     let Some(wanted) = wanted else { return Ok(Load::ALL.to_vec()) };
     let known = || Load::ALL.map(Load::name).join(", ");
     let each = |name: &str| {
-        Load::named(name.trim())
-            .ok_or_else(|| CliError::Usage(format!("--loads {name}: no such load in this version; there are: {}", known())))
+        Load::named(name.trim()).ok_or_else(|| {
+            CliError::Usage(format!("--loads {name}: no such load in this version; there are: {}", known()))
+        })
     };
     wanted.split(',').map(each).collect()
 }
@@ -91,9 +99,13 @@ mod tests {
 
     #[test]
     fn globs() {
-        for (pattern, name, fits) in
-            [("gemm-*", "gemm-f32", true), ("*f32", "gemm-f32", true), ("gemm", "gemm-f32", false), ("g?mm-f32", "gemm-f32", true), ("*", "", true)]
-        {
+        for (pattern, name, fits) in [
+            ("gemm-*", "gemm-f32", true),
+            ("*f32", "gemm-f32", true),
+            ("gemm", "gemm-f32", false),
+            ("g?mm-f32", "gemm-f32", true),
+            ("*", "", true),
+        ] {
             assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
         }
     }

@@ -134,8 +134,6 @@ pub struct Evidence {
     pub operations: u64,
     /// Mismatches.
     pub findings: u64,
-    /// Wall time of the blocks, nanoseconds.
-    pub wall_ns: u64,
     /// The thread's CPU time as the OS counts it, nanoseconds.
     pub cpu_ns: u64,
     /// CPU time inside kernels, nanoseconds.
@@ -150,7 +148,6 @@ impl Evidence {
         self.iterations += other.iterations;
         self.operations += other.operations;
         self.findings += other.findings;
-        self.wall_ns += other.wall_ns;
         self.cpu_ns += other.cpu_ns;
         self.kernel_ns += other.kernel_ns;
         self.check_ns += other.check_ns;

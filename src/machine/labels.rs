@@ -56,7 +56,8 @@ fn bios_numbers(cores: &[Core], apic: &BTreeMap<u32, u32>) -> Vec<Option<u32>> {
         .iter()
         .map(|core| {
             let own = key(core)?;
-            let before = cores.iter().filter(|other| other.package == core.package && key(other).is_some_and(|id| id < own));
+            let before =
+                cores.iter().filter(|other| other.package == core.package && key(other).is_some_and(|id| id < own));
             Some(before.count() as u32)
         })
         .collect()

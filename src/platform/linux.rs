@@ -39,9 +39,8 @@ impl Mask {
     /// Async-signal-safe: nothing but the system call.
     fn apply(&self, thread: u64) -> io::Result<()> {
         // SAFETY: the pointer and the length describe the mask, which outlives the call and is only read.
-        let result = unsafe {
-            libc::syscall(libc::SYS_sched_setaffinity, thread, mem::size_of_val(&*self.0), self.0.as_ptr())
-        };
+        let result =
+            unsafe { libc::syscall(libc::SYS_sched_setaffinity, thread, mem::size_of_val(&*self.0), self.0.as_ptr()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
@@ -52,16 +51,19 @@ pub fn pin_thread(cpus: &[u32]) -> io::Result<()> {
     let (got, mut wanted) = (thread_affinity()?, cpus.to_vec());
     wanted.sort_unstable();
     wanted.dedup();
-    if got == wanted { Ok(()) } else { Err(io::Error::other(format!("asked for CPUs {wanted:?}, the OS gave {got:?}"))) }
+    if got == wanted {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("asked for CPUs {wanted:?}, the OS gave {got:?}")))
+    }
 }
 
 /// The CPUs that this thread may run on, ascending.
 pub fn thread_affinity() -> io::Result<Vec<u32>> {
     let mut mask = Mask::of(&[])?;
     // SAFETY: the pointer and the length describe the mask, which the kernel fills at most.
-    let written = unsafe {
-        libc::syscall(libc::SYS_sched_getaffinity, 0, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr())
-    };
+    let written =
+        unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr()) };
     if written < 0 { Err(io::Error::last_os_error()) } else { Ok(mask.cpus()) }
 }
 
@@ -168,14 +170,16 @@ pub fn wild_pointer() {
 /// A fatal signal of the supervisor ends it with exit code 2, as any other thing it could not do.
 pub fn exit_two_on_fatal_signals() -> io::Result<()> {
     extern "C" fn leave(_: libc::c_int) {
-        const LINE: &[u8] = b"oddcore: the supervisor itself was hit by a fatal signal; the run is void, no core is blamed\n";
+        const LINE: &[u8] =
+            b"oddcore: the supervisor itself was hit by a fatal signal; the run is void, no core is blamed\n";
         // SAFETY: write and _exit are async-signal-safe; the line is static.
         unsafe {
             libc::write(2, LINE.as_ptr().cast(), LINE.len());
             libc::_exit(2);
         }
     }
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS] {
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS]
+    {
         // SAFETY: a zeroed sigaction is a valid one; the handler is async-signal-safe. Rust gives every thread an alternate
         // stack of its own.
         let result = unsafe {

@@ -2,10 +2,10 @@
 
 #[cfg(unix)]
 pub mod crash;
-#[cfg(unix)]
-mod shared;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(unix)]
+mod shared;
 #[cfg(windows)]
 mod windows;
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Checked, CoreReport, EvidenceReport, FindingReport, KernelReport, Multiplier, Report, SCHEMA, Spread,
-};
+use super::{Checked, CoreReport, EvidenceReport, FindingReport, KernelReport, Multiplier, Report, SCHEMA, Spread};
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::Core,
@@ -84,9 +82,12 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
             let classes: Vec<&str> = classes.into_iter().collect();
             Some(format!("{findings} finding{}: {}", if findings == 1 { "" } else { "s" }, classes.join(", ")))
         }
-        CoreVerdict::Suspect => Some(own.suspicions.first().cloned().unwrap_or_else(|| {
-            "one of the suspects of a finding that could not be pinned on one core".into()
-        })),
+        CoreVerdict::Suspect => Some(
+            own.suspicions
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "one of the suspects of a finding that could not be pinned on one core".into()),
+        ),
         CoreVerdict::NotTested if own.under_test => {
             Some(own.reason.clone().unwrap_or_else(|| "nothing was checked on it".into()))
         }
@@ -112,7 +113,8 @@ fn evidence(own: &CoreOutcome) -> Vec<EvidenceReport> {
         sums.entry((key.multiplier, &key.load, &key.footprint, &key.isa)).or_default().add(part);
     }
     let report = |((multiplier, load, footprint, isa), sum): ((Option<u32>, &str, &str, &str), Evidence)| {
-        let seconds = sum.wall_ns as f64 * NS;
+        // CPU time, not wall time: a starved worker proves nothing.
+        let seconds = sum.cpu_ns as f64 * NS;
         EvidenceReport {
             multiplier,
             load: load.to_owned(),

@@ -134,7 +134,7 @@ pub struct EvidenceReport {
     pub footprint: String,
     /// The instruction set.
     pub isa: String,
-    /// Wall time of the blocks, summed over the core's threads.
+    /// CPU time of the blocks, summed over the core's threads.
     pub seconds: f64,
     /// Iterations.
     pub iterations: u64,

@@ -31,9 +31,16 @@ impl Screen {
         let _ = writeln!(err, "oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu);
         let names: Vec<String> = machine.cores.iter().map(|core| core.short.clone()).collect();
         let tested: Vec<&str> = cores.iter().filter_map(|&c| names.get(c as usize)).map(String::as_str).collect();
-        let _ = writeln!(err, "{what}, about {total_s:.0} s, on {} of {} cores: {}", tested.len(), names.len(), tested.join(" "));
+        let _ = writeln!(
+            err,
+            "{what}, about {total_s:.0} s, on {} of {} cores: {}",
+            tested.len(),
+            names.len(),
+            tested.join(" ")
+        );
         let bar = err.is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some((total_s * 10.0) as u64), ProgressDrawTarget::stderr_with_hz(4));
+            let bar =
+                ProgressBar::with_draw_target(Some((total_s * 10.0) as u64), ProgressDrawTarget::stderr_with_hz(4));
             let style = ProgressStyle::with_template(" {bar:24} {elapsed} of about {prefix}  {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(format!("{}s", total_s.round()));
@@ -71,7 +78,11 @@ impl View for Screen {
             let checks: u64 = outcome.cores.values().map(|core| core.total().iterations).sum();
             let left = Duration::from_secs_f64((self.total_s - seconds_in).max(0.0)).as_secs();
             bar.set_position((seconds_in * 10.0) as u64);
-            bar.set_message(format!("{left} s left  {}  {checks} checks, {} findings", self.now, outcome.findings.len()));
+            bar.set_message(format!(
+                "{left} s left  {}  {checks} checks, {} findings",
+                self.now,
+                outcome.findings.len()
+            ));
         }
     }
 

@@ -60,7 +60,11 @@ fn lasted(report: &Report) -> String {
     match (parse(&report.started), report.ended.as_deref().and_then(parse)) {
         (Some(from), Some(to)) => {
             let s = to.as_second() - from.as_second();
-            if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+            if s >= 3600 {
+                format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+            } else {
+                format!("{}:{:02}", s / 60, s % 60)
+            }
         }
         _ => "an unknown time".into(),
     }
@@ -121,7 +125,8 @@ pub fn finding_lines(report: &Report, finding: &FindingReport) -> String {
         (None, suspects) => suspects.iter().map(|&core| name(core)).collect::<Vec<_>>().join(" or "),
     };
     let mut out = format!(" {who}: {}", finding.class.name());
-    let work: Vec<&str> = [&finding.kernel, &finding.variant, &finding.stage].into_iter().flatten().map(String::as_str).collect();
+    let work: Vec<&str> =
+        [&finding.kernel, &finding.variant, &finding.stage].into_iter().flatten().map(String::as_str).collect();
     if !work.is_empty() {
         let _ = write!(out, " in {}", work.join("/"));
     }

@@ -266,7 +266,8 @@ impl Supervisor<'_> {
     /// What the lanes of `core` were doing, the dying one first.
     fn last_words(&self, core: u32) -> (Option<crash::Crash>, Option<Doing>) {
         let words = self.host.slots(core);
-        let slots: Vec<Slot<'_>> = (0..words.len() / crate::worker::slot::SLOT_WORDS).map(|n| Slot::of(words, n)).collect();
+        let slots: Vec<Slot<'_>> =
+            (0..words.len() / crate::worker::slot::SLOT_WORDS).map(|n| Slot::of(words, n)).collect();
         for slot in &slots {
             if let Some(crash) = crash::read(slot.crash()) {
                 return (Some(crash), slot.doing());

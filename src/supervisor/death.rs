@@ -42,7 +42,9 @@ pub fn judge(facts: &Facts<'_>) -> Doing {
         (ProcessEnd::Signalled(signal), None) => {
             let name = signal_name(*signal);
             if !EARNED.contains(&name.as_str()) {
-                Doing::Foreign(format!("{name} ended the worker from outside (a person, a program or the out-of-memory killer): no core's doing"))
+                Doing::Foreign(format!(
+                    "{name} ended the worker from outside (a person, a program or the out-of-memory killer): no core's doing"
+                ))
             } else if facts.ready {
                 Doing::Own(format!("{name}, and the crash handler could not even note where"), Some(*signal))
             } else {

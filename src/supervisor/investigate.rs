@@ -63,7 +63,9 @@ impl Supervisor<'_> {
     /// Investigates everything that was found. Nobody works meanwhile but who is asked.
     pub(super) fn investigate_all(&mut self) {
         while let Some(id) = self.to_investigate.pop_front() {
-            let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id).cloned() else { continue };
+            let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id).cloned() else {
+                continue;
+            };
             if !self.stop {
                 self.investigate(&finding);
             }

@@ -122,7 +122,11 @@ impl<'a> Supervisor<'a> {
         self.book(Record::RunStarted(Box::new(self.run.clone())), true);
         for step in self.run.plan.clone() {
             self.begin(&step);
-            if step.load == PRE_PASS { self.pre_pass(&step) } else { self.work(&step) }
+            if step.load == PRE_PASS {
+                self.pre_pass(&step)
+            } else {
+                self.work(&step)
+            }
             if self.stop {
                 break;
             }
@@ -363,7 +367,12 @@ impl<'a> Supervisor<'a> {
             finding.core = None;
             finding.suspects = vec![core];
             let text = "the worker was found outside of its core, so that another core may have computed this";
-            finding.detail = [finding.detail.as_str(), text].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join("; ");
+            finding.detail = [finding.detail.as_str(), text]
+                .iter()
+                .filter(|t| !t.is_empty())
+                .copied()
+                .collect::<Vec<_>>()
+                .join("; ");
         }
         if let Some(id) = self.book_finding(core, finding) {
             self.to_investigate.push_back(id);

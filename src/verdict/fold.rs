@@ -130,11 +130,8 @@ impl Outcome {
                 self.run = Some((**run).clone());
             }
             Record::StepStarted(step) => {
-                self.open_step = Some(OpenStep {
-                    load: step.load.clone(),
-                    kernel: step.kernel.clone(),
-                    cores: step.cores.clone(),
-                });
+                self.open_step =
+                    Some(OpenStep { load: step.load.clone(), kernel: step.kernel.clone(), cores: step.cores.clone() });
             }
             Record::StepEnded { .. } => self.open_step = None,
             Record::Evidence { core, parts, clocks } => {
@@ -186,8 +183,7 @@ impl Outcome {
     pub fn findings_in(&self, core: u32, kernel: &str) -> u64 {
         let kept =
             self.findings.iter().filter(|f| f.core == Some(core) && f.kernel.as_deref() == Some(kernel)).count() as u64;
-        let counted: u64 =
-            self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, n)| n).sum();
+        let counted: u64 = self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, n)| n).sum();
         kept + if kept > 0 { counted } else { 0 }
     }
 

@@ -82,8 +82,7 @@ pub fn decide_by_scalar(vector: &BTreeMap<u32, Ballot>, scalar: &BTreeMap<u32, (
     if first != second {
         return Decision::Undecided { suspects };
     }
-    let wrong: Vec<u32> =
-        vector.iter().filter(|(_, b)| (b.input, b.output) != *first).map(|(&core, _)| core).collect();
+    let wrong: Vec<u32> = vector.iter().filter(|(_, b)| (b.input, b.output) != *first).map(|(&core, _)| core).collect();
     if wrong.len() == 1 {
         Decision::Agreed { input: first.0, output: first.1, wrong }
     } else {
@@ -122,14 +121,8 @@ mod tests {
     fn two_cores_are_parted_only_by_three_equal_answers() {
         let vector = ballots(&[7, 8]);
         let scalar = |a, b| BTreeMap::from([(0, (1, a)), (1, (1, b))]);
-        assert_eq!(
-            decide_by_scalar(&vector, &scalar(7, 7)),
-            Decision::Agreed { input: 1, output: 7, wrong: vec![1] }
-        );
-        assert_eq!(
-            decide_by_scalar(&vector, &scalar(8, 8)),
-            Decision::Agreed { input: 1, output: 8, wrong: vec![0] }
-        );
+        assert_eq!(decide_by_scalar(&vector, &scalar(7, 7)), Decision::Agreed { input: 1, output: 7, wrong: vec![1] });
+        assert_eq!(decide_by_scalar(&vector, &scalar(8, 8)), Decision::Agreed { input: 1, output: 8, wrong: vec![0] });
         for (a, b) in [(7, 8), (8, 7), (9, 9)] {
             assert_eq!(decide_by_scalar(&vector, &scalar(a, b)), Decision::Undecided { suspects: vec![0, 1] });
         }

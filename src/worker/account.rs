@@ -48,7 +48,6 @@ pub struct Account {
     kept: HashMap<(String, Class), u64>,
     counted: BTreeMap<(String, Class), u64>,
     cpu_mark: u64,
-    wall_mark: u64,
     told_at: u64,
 }
 
@@ -56,13 +55,12 @@ impl Account {
     /// Nothing yet.
     pub fn new() -> Self {
         let (parts, clocks, kept, counted) = Default::default();
-        Self { parts, clocks, kept, counted, cpu_mark: 0, wall_mark: 0, told_at: 0 }
+        Self { parts, clocks, kept, counted, cpu_mark: 0, told_at: 0 }
     }
 
     /// Work begins: what passed before counts for nothing.
     pub fn open(&mut self) {
         self.cpu_mark = platform::thread_cpu_ns();
-        self.wall_mark = platform::monotonic_ns();
     }
 
     /// Whether one more finding of this kind is to be kept whole.
@@ -75,12 +73,11 @@ impl Account {
         *kept <= KEPT_WHOLE
     }
 
-    /// Books a block: what was done since the last one ended, with all CPU and wall time since.
+    /// Books a block: what was done since the last one ended, with all CPU time since.
     pub fn book(&mut self, key: EvidenceKey, mut done: Evidence, times: Times, clock_mhz: Option<f64>) {
-        let (cpu, wall) = (platform::thread_cpu_ns(), platform::monotonic_ns());
+        let cpu = platform::thread_cpu_ns();
         done.cpu_ns = cpu.saturating_sub(self.cpu_mark);
-        done.wall_ns = wall.saturating_sub(self.wall_mark);
-        (self.cpu_mark, self.wall_mark) = (cpu, wall);
+        self.cpu_mark = cpu;
         done.kernel_ns = times.kernel_ns;
         done.check_ns = times.check_ns;
         self.parts.entry(key).or_default().add(&done);

@@ -213,18 +213,21 @@ fn examine(work: &Work<'_>, trial: &mut Trial<'_>, iteration: u64, slot: Slot<'_
         seen.detail = "the input was right when made and is wrong now; memory or a wild store may be the cause".into();
     } else if trial.has_reference && times.check(|| trial.job.reference_digest()) != truth.output.0 {
         seen.class = Class::CorruptReference;
-        seen.detail = "the reference was right when kept and is wrong now; memory or a wild store may be the cause".into();
+        seen.detail =
+            "the reference was right when kept and is wrong now; memory or a wild store may be the cause".into();
     } else if !still_there || output == truth.output.0 {
         seen.class = Class::Comparison;
         seen.detail = "the comparison contradicted itself: a second look saw no difference".into();
         // The first look may have been an output's digest taken wrongly: there is no reference from it.
         return seen;
     }
-    seen.place = if trial.has_reference { times.check(|| trial.job.locate()) } else { locate_anew(work, trial, slot, times) };
+    seen.place =
+        if trial.has_reference { times.check(|| trial.job.locate()) } else { locate_anew(work, trial, slot, times) };
     match &seen.place {
         Some(place) => seen.stage = Some(place.stage),
         None if seen.class == Class::Miscompute => {
-            seen.detail = "the digest of the output is wrong; the scalar reference on this core could not place it".into();
+            seen.detail =
+                "the digest of the output is wrong; the scalar reference on this core could not place it".into();
         }
         None => {}
     }
@@ -256,12 +259,7 @@ fn locate_anew(
 
 /// The end of a block: digests of inputs and references again, and of the last outputs, which the comparison said were
 /// right: the other method by which the comparison itself is checked.
-fn look_again(
-    batch: &mut [Trial<'_>],
-    iteration: u64,
-    done: &mut Done,
-    wrong: &mut dyn FnMut(Wrong, &mut Times),
-) {
+fn look_again(batch: &mut [Trial<'_>], iteration: u64, done: &mut Done, wrong: &mut dyn FnMut(Wrong, &mut Times)) {
     for trial in batch.iter_mut().filter(|trial| trial.has_reference) {
         let truth = trial.truth;
         let (input, reference, output, same) = done.times.check(|| {
@@ -269,9 +267,15 @@ fn look_again(
             (job.input_digest(), job.reference_digest(), job.output_digest(), job.matches())
         });
         let (class, detail) = if input != truth.input.0 {
-            (Class::CorruptInput, "the input was right when made and is wrong at the end of the block; memory or a wild store may be the cause")
+            (
+                Class::CorruptInput,
+                "the input was right when made and is wrong at the end of the block; memory or a wild store may be the cause",
+            )
         } else if reference != truth.output.0 {
-            (Class::CorruptReference, "the reference was right when kept and is wrong at the end of the block; memory or a wild store may be the cause")
+            (
+                Class::CorruptReference,
+                "the reference was right when kept and is wrong at the end of the block; memory or a wild store may be the cause",
+            )
         } else if same != (output == truth.output.0) {
             (Class::Comparison, "the comparison and the digest of the last output contradict each other")
         } else {

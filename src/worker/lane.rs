@@ -22,13 +22,7 @@ use super::{
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
     slot::Slot,
 };
-use crate::{
-    journal::record::EvidenceKey,
-    machine::clock,
-    plan::PRE_PASS,
-    platform,
-    verdict::Hex,
-};
+use crate::{journal::record::EvidenceKey, machine::clock, plan::PRE_PASS, platform, verdict::Hex};
 
 /// How often a lane tells what it has done, at most.
 const TELL_EVERY_NS: u64 = 250_000_000;
@@ -143,8 +137,7 @@ impl Lane {
         let jobs = jobs_of(&mut state.jobs, kernel, truths.len());
         let case = truths[0].case;
         self.slot.enter(kernel_index(kernel), variant, case);
-        let work =
-            Work { token, truths, pictures: &self.pictures, fault: self.fault_in(kernel.name()) };
+        let work = Work { token, truths, pictures: &self.pictures, fault: self.fault_in(kernel.name()) };
         let (account, before) = (&mut state.account, state.iteration);
         let per_call = truths.len() as u64;
         let done = block::run(

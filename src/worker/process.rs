@@ -109,7 +109,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
         lanes.push(orders);
     }
     drop(ready);
-    let mut ids = readies.iter().collect::<io::Result<Vec<_>>>()?;
+    let mut ids = readies.iter().take(options.cpus.len()).collect::<io::Result<Vec<_>>>()?;
     ids.sort_by_key(|&(number, _)| number);
     outbox.send(&FromWorker::Hello {
         protocol: PROTOCOL,

@@ -119,8 +119,8 @@ impl<'a> Slot<'a> {
 
     /// What is being worked on; `None` for nothing or for words that make no sense.
     pub fn doing(self) -> Option<Doing> {
-        let kernel: &dyn Kernel = *oddcore_kernels::all()
-            .get(usize::try_from(self.0[KERNEL].load(Acquire)).ok()?.checked_sub(1)?)?;
+        let kernel: &dyn Kernel =
+            *oddcore_kernels::all().get(usize::try_from(self.0[KERNEL].load(Acquire)).ok()?.checked_sub(1)?)?;
         let variant = kernel.variants().get(usize::try_from(self.0[VARIANT].load(Relaxed)).ok()?)?;
         let source = Source::from_word(self.0[SOURCE].load(Relaxed))?;
         let stage = match self.0[STAGE].load(Relaxed) {

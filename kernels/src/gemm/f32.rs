@@ -27,11 +27,8 @@ impl Product for F32 {
     type Scratch = ();
     const NAME: &'static str = "gemm-f32";
     const SUMMARY: &'static str = "f32 matrix product, one fused chain an element in ascending k";
-    const VARIANTS: &'static [Variant] = &[
-        Variant::of(Isa::Avx512F, "avx512"),
-        Variant::of(Isa::Avx2Fma, "avx2"),
-        Variant::of(Isa::Scalar, "scalar"),
-    ];
+    const VARIANTS: &'static [Variant] =
+        &[Variant::of(Isa::Avx512F, "avx512"), Variant::of(Isa::Avx2Fma, "avx2"), Variant::of(Isa::Scalar, "scalar")];
     const GOLDENS: &'static [Golden] = goldens::GEMM_F32;
     // 33 M multiply-adds.
     const GOLDEN: Shape = Shape { m: 256, n: 128, k: 1024 };

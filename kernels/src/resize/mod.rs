@@ -31,11 +31,8 @@ const STAGES: &[&str] = &["coefficients", "horizontal", "vertical"];
 const STAGE_COEFFICIENTS: u64 = 0;
 const STAGE_HORIZONTAL: u64 = 1;
 const STAGE_VERTICAL: u64 = 2;
-const VARIANTS: &[Variant] = &[
-    Variant::of(Isa::Avx512F, "avx512"),
-    Variant::of(Isa::Avx2Fma, "avx2"),
-    Variant::of(Isa::Scalar, "scalar"),
-];
+const VARIANTS: &[Variant] =
+    &[Variant::of(Isa::Avx512F, "avx512"), Variant::of(Isa::Avx2Fma, "avx2"), Variant::of(Isa::Scalar, "scalar")];
 /// Names and sizes of the targets.
 const TARGETS: [(&str, fn(usize, usize) -> (usize, usize)); 4] = [
     ("x2", |w, h| (w * 2, h * 2)),
@@ -247,7 +244,8 @@ impl Job for ResizeJob {
         let horizontal = (STAGE_HORIZONTAL, &a.horizontal_sums, &b.horizontal_sums);
         let vertical = (STAGE_VERTICAL, &a.vertical_sums, &b.vertical_sums);
         let passes = if self.vertical_first() { [vertical, horizontal] } else { [horizontal, vertical] };
-        let sums = passes.iter().find_map(|(stage, sums, right)| Some((*stage, sums, right, differences(sums, right)?)));
+        let sums =
+            passes.iter().find_map(|(stage, sums, right)| Some((*stage, sums, right, differences(sums, right)?)));
         let stage = STAGES[sums.as_ref().map_or(passes[1].0, |(stage, ..)| *stage) as usize];
         if let Some((first, wrong)) = differences(&a.picture, &b.picture) {
             let row = self.to.0 * CHANNELS;

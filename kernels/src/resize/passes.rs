@@ -197,8 +197,7 @@ mod vector {
             let high = _mm256_srai_epi32::<{ PRECISION as i32 }>(high);
             // Packing works within halves: put the quarters back in order.
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
-            let packed =
-                _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            let packed = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
             // SAFETY: the array is as wide as the vector, and the store needs no alignment.
             unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), packed) };
         }
@@ -218,8 +217,7 @@ mod vector {
             let mut accumulators = _mm512_set1_epi32(HALF);
             for (tap, &weight) in weights.iter().enumerate() {
                 let pixels = _mm512_cvtepu8_epi32(load16(source, tap * row + vector * 16));
-                accumulators =
-                    _mm512_add_epi32(accumulators, _mm512_mullo_epi32(pixels, _mm512_set1_epi32(weight)));
+                accumulators = _mm512_add_epi32(accumulators, _mm512_mullo_epi32(pixels, _mm512_set1_epi32(weight)));
             }
             sums = _mm512_add_epi32(sums, accumulators);
             let shifted = _mm512_srai_epi32::<PRECISION>(accumulators);
