@@ -190,6 +190,9 @@ impl Job {
         not_tested: std::collections::BTreeMap<u32, String>,
         plan: Vec<crate::plan::Step>,
     ) -> Result<Outcome, CliError> {
+        platform::exit_two_on_panic();
+        platform::exit_two_on_fatal_signals()
+            .map_err(|source| CliError::Platform { what: "signal handlers cannot be set", source })?;
         let json = JsonTarget::open(self.place.json.as_deref())?;
         let started = SystemClock.timestamp();
         // Sorts by time; two runs of one second differ by their process.

@@ -175,7 +175,10 @@ fn note_registers(_record: &[AtomicU64], _context: *mut libc::c_void) {}
 mod tests {
     use super::*;
     use crate::platform::{SharedWords, wild_pointer};
-    use std::process::Command;
+    use std::{
+        io::{BufRead, BufReader},
+        process::Command,
+    };
 
     /// Not a test by itself: the child of the one below, which dies as it is told.
     #[test]
@@ -198,8 +201,8 @@ mod tests {
                 std::hint::black_box(deeper(0));
             }
             "sent" => {
-                let pid = std::process::id().to_string();
-                Command::new("kill").args(["-SEGV", &pid]).status().expect("kill is there");
+                // To this very thread: in a test harness the main thread has no record.
+                println!("{}", crate::platform::thread_id());
                 std::thread::sleep(std::time::Duration::from_secs(30));
             }
             other => panic!("unknown death {other}"),
@@ -209,13 +212,20 @@ mod tests {
     fn death(how: &str) -> (Crash, u32) {
         let words = SharedWords::create(CRASH_WORDS).expect("memory");
         let mut child = Command::new(std::env::current_exe().expect("a path"))
-            .args(["--exact", "platform::crash::tests::die_as_told", "--test-threads=1"])
+            .args(["--exact", "platform::crash::tests::die_as_told", "--test-threads=1", "--nocapture"])
             .env("ODDCORE_TEST_SLOTS", words.handle())
             .env("ODDCORE_TEST_DEATH", how)
-            .stdout(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .spawn()
             .expect("starts");
+        if how == "sent" {
+            let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+            let thread: i64 =
+                lines.find_map(|line| line.ok()?.split_whitespace().last()?.parse().ok()).expect("its thread's id");
+            // SAFETY: a signal to a thread of a child of ours.
+            unsafe { libc::syscall(libc::SYS_tgkill, i64::from(child.id()), thread, libc::SIGSEGV) };
+        }
         let status = child.wait().expect("ends");
         let crash = read(words.words()).unwrap_or_else(|| panic!("{how}: no record, {status}"));
         assert_eq!(crate::platform::process_end(status), crate::platform::ProcessEnd::Signalled(crash.signal), "{how}");

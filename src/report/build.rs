@@ -157,6 +157,7 @@ fn finding_report(finding: &Finding) -> FindingReport {
         variant: f.variant,
         load: f.load,
         seed: f.seed,
+        source: f.source,
         iteration: f.iteration,
         stage: f.stage,
         element: f.element,

@@ -182,6 +182,8 @@ pub struct FindingReport {
     pub load: String,
     /// The seed.
     pub seed: Option<Hex>,
+    /// Where the input came from.
+    pub source: Option<crate::worker::protocol::Source>,
     /// Iterations before it.
     pub iteration: Option<u64>,
     /// The stage.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Table, presets::NOTHING};
 
 use super::{CoreReport, FindingReport, Report};
-use crate::verdict::CoreVerdict;
+use crate::{verdict::CoreVerdict, worker::protocol::Source};
 
 /// Findings shown in full.
 const SHOWN: usize = 8;
@@ -144,7 +144,7 @@ pub fn finding_lines(report: &Report, finding: &FindingReport) -> String {
     if !finding.detail.is_empty() {
         let _ = write!(out, "\n   {}", finding.detail);
     }
-    if let (Some(kernel), Some(seed)) = (&finding.kernel, finding.seed) {
+    if let (Some(kernel), Some(seed), Some(Source::Golden)) = (&finding.kernel, finding.seed, finding.source) {
         let _ = write!(out, "\n   that input: oddcore kernel {kernel} --seed {seed}");
     }
     out

@@ -152,7 +152,10 @@ impl Outcome {
                     finding.core = amendment.core;
                     finding.suspects = amendment.suspects.clone();
                     finding.repeat = amendment.repeat;
-                    finding.detail = format!("{}; {}", finding.detail, amendment.detail);
+                    if !finding.detail.is_empty() {
+                        finding.detail.push_str("; ");
+                    }
+                    finding.detail.push_str(&amendment.detail);
                 }
             }
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),

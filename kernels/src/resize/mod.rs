@@ -33,8 +33,10 @@ const STAGE_HORIZONTAL: u64 = 1;
 const STAGE_VERTICAL: u64 = 2;
 const VARIANTS: &[Variant] =
     &[Variant::of(Isa::Avx512F, "avx512"), Variant::of(Isa::Avx2Fma, "avx2"), Variant::of(Isa::Scalar, "scalar")];
+/// From a width and a height to others.
+type Target = fn(usize, usize) -> (usize, usize);
 /// Names and sizes of the targets.
-const TARGETS: [(&str, fn(usize, usize) -> (usize, usize)); 4] = [
+const TARGETS: [(&str, Target); 4] = [
     ("x2", |w, h| (w * 2, h * 2)),
     ("x1.5", |w, h| (w * 3 / 2, h * 3 / 2)),
     ("half", |w, h| (w / 2, h / 2)),

@@ -27,8 +27,11 @@ pub(super) fn paint(rng: &mut Rng, width: usize, rgb: &mut [u8]) {
                 2 => {
                     let period = (look >> 8 & 7) as usize + 1;
                     for (at, value) in block.iter_mut().enumerate() {
-                        *value =
-                            if (at / CHANNELS / period + y / period) % 2 == 0 { 255 } else { (look >> 16) as u8 & 15 };
+                        *value = if (at / CHANNELS / period + y / period).is_multiple_of(2) {
+                            255
+                        } else {
+                            (look >> 16) as u8 & 15
+                        };
                     }
                 }
                 _ => {

@@ -1,0 +1,105 @@
+//! What a user meets on the command line: results, and one clear line for everything that cannot be.
+
+mod common;
+
+use std::fs;
+
+use common::{oddcore, report};
+
+/// Exit code 2 and one line on standard error that says `what`; nothing on standard output.
+fn refuses(args: &[&str], what: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = oddcore(folder.path(), args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+    assert_eq!(errors.lines().count(), 1, "{args:?}: {errors}");
+    assert!(errors.contains(what), "{args:?}: {errors}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0, "{args:?} left something behind");
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_one_line() {
+    refuses(&["run", "--kernels", "gemm-u9"], "no such kernel");
+    refuses(&["run", "--cores", "99999"], "no core 99999");
+    refuses(&["run", "--cores", "one"], "--cores one");
+    refuses(&["run", "--loads", "heavy"], "no such load");
+    refuses(&["run", "--for", "0"], "longer than zero");
+    refuses(&["run", "--for", "-5m"], "--for -5m");
+    refuses(&["run", "--image", "/nonexistent.png"], "/nonexistent.png");
+    refuses(&["run", "--image", "/proc/cpuinfo"], "not a sound PNG");
+    refuses(&["run", "--json", "/nonexistent/report.json"], "/nonexistent/report.json");
+    refuses(&["run", "--json", "/"], "cannot write");
+    refuses(&["run", "--runs", "/proc/nowhere"], "--runs DIR");
+    refuses(&["run", "--root", "/nonexistent"], "no such folder");
+    refuses(&["kernel", "gemm-u9"], "no such kernel");
+    refuses(&["kernel", "gemm-f32", "--variant", "mmx"], "--variant mmx");
+    refuses(&["kernel", "gemm-f32", "--image", "kernels/tests/data/astronaut.png"], "takes no picture");
+    refuses(&["drill", "--kernels", "*"], "exactly one kernel");
+    refuses(&["report", "no-such-run"], "no run found");
+}
+
+#[test]
+fn what_later_versions_bring_is_refused_in_one_line() {
+    for args in [
+        &["run", "--profile", "overnight"][..],
+        &["run", "--expect", "0=60x"],
+        &["run", "--beside", "true"],
+        &["run", "--html", "x.html"],
+        &["run", "--dry-run"],
+        &["resume"],
+        &["bench"],
+        &["exec", "--", "true"],
+        &["tune"],
+        &["doctor"],
+    ] {
+        refuses(args, "not in this version yet");
+    }
+}
+
+#[test]
+fn a_short_run_passes_and_can_be_reported_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = oddcore(folder.path(), &["run", "--for", "2s", "--json", "-", "--seed", "7"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let first = report(&output);
+    assert_eq!((first.verdict.as_str(), first.findings.len(), first.drill), ("pass", 0, false));
+    for core in first.cores.iter().filter(|core| core.verdict.name() != "not-tested") {
+        assert_eq!(core.verdict.name(), "pass");
+        assert!(core.checked.iterations > 0 && !core.evidence.is_empty() && !core.kernels.is_empty());
+        assert!(core.checked.kernel_s + core.checked.check_s <= core.checked.cpu_s * 1.01);
+    }
+    let again = oddcore(folder.path(), &["report", &first.run, "--json", "-"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert_eq!(
+        serde_json::to_value(report(&again)).expect("JSON"),
+        serde_json::to_value(&first).expect("JSON"),
+        "a live run and its journal say the same"
+    );
+}
+
+#[test]
+fn the_kernels_and_the_machine_are_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for args in [&["kernels"][..], &["kernels", "--json", "-"], &["cores"], &["cores", "--json", "-"]] {
+        let output = oddcore(folder.path(), args);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(!output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_kernel_gives_pillows_digests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = oddcore(
+        folder.path(),
+        &["kernel", "resize-lanczos-u8", "--image", "kernels/tests/data/astronaut.png", "--json", "-"],
+    );
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let digests = include_str!("../kernels/tests/data/astronaut.lanczos.tsv");
+    for (stage, line) in shown["stages"].as_array().expect("stages").iter().zip(digests.lines()) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        assert_eq!(stage["stage"], fields[2]);
+        assert!(stage["sha256"].as_str().is_some_and(|digest| digest.starts_with(fields[5])), "{stage}");
+    }
+}
