@@ -59,7 +59,7 @@ fn tell_panics(outbox: &Arc<Outbox>) {
     std::panic::set_hook(Box::new(move |panic| {
         // The panicking thread may hold the way out itself.
         if outbox.0.try_lock().is_ok() {
-            outbox.send(&FromWorker::Failed { why: panic.to_string() });
+            outbox.send(&FromWorker::Failed { why: panic.to_string().replace('\n', " ") });
         }
     }));
 }

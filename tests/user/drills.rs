@@ -1,8 +1,6 @@
 //! Faults injected on purpose are found, named and classed, on the core where they are and on no other.
 
-mod common;
-
-use common::{oddcore, report};
+use crate::common::{oddcore, report};
 
 #[test]
 fn every_fault_names_its_core_and_class() {

@@ -1,10 +1,8 @@
 //! What a user meets on the command line: results, and one clear line for everything that cannot be.
 
-mod common;
-
 use std::fs;
 
-use common::{oddcore, report};
+use crate::common::{oddcore, report};
 
 /// Exit code 2 and one line on standard error that says `what`; nothing on standard output.
 fn refuses(args: &[&str], what: &str) {
@@ -96,7 +94,7 @@ fn a_kernel_gives_pillows_digests() {
         &["kernel", "resize-lanczos-u8", "--image", "kernels/tests/data/astronaut.png", "--json", "-"],
     );
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let digests = include_str!("../kernels/tests/data/astronaut.lanczos.tsv");
+    let digests = include_str!("../../kernels/tests/data/astronaut.lanczos.tsv");
     for (stage, line) in shown["stages"].as_array().expect("stages").iter().zip(digests.lines()) {
         let fields: Vec<&str> = line.split('\t').collect();
         assert_eq!(stage["stage"], fields[2]);

@@ -1,0 +1,9 @@
+//! What a user sees: the command line, faults, crashes, interrupts, journals, machines.
+
+mod command_line;
+mod common;
+mod drills;
+mod journal;
+mod machine;
+#[cfg(unix)]
+mod workers;

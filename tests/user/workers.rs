@@ -1,0 +1,65 @@
+//! Workers that are ended from outside are nobody's fault, and the run goes on.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+/// Processes whose parent is `parent`.
+fn children(parent: u32) -> Vec<u32> {
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let parent_of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let pids = fs::read_dir("/proc").expect("there").flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| stat(pid).and_then(parent_of) == Some(parent)).collect()
+}
+
+fn signal(name: &str, pid: u32) {
+    let _ = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn signals_from_outside_blame_no_core() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .args(["run", "--for", "5s", "--json", "-"])
+        .env("XDG_STATE_HOME", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    for (n, name) in ["-KILL", "-SEGV", "-KILL", "-ABRT", "-BUS"].into_iter().enumerate() {
+        thread::sleep(Duration::from_millis(700));
+        let workers = children(run.id());
+        if let Some(&worker) = workers.get(n % workers.len().max(1)) {
+            signal(name, worker);
+        }
+    }
+    let output = run.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = crate::common::report(&output);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert!(report.notes.iter().any(|note| note.contains("no core's doing")), "{:?}", report.notes);
+}
+
+#[test]
+fn an_interrupt_ends_in_a_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["-INT", "-TERM"] {
+        let run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
+            .args(["run", "--for", "60s", "--json", "-"])
+            .env("XDG_STATE_HOME", folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        thread::sleep(Duration::from_secs(2));
+        signal(name, run.id());
+        let output = run.wait_with_output().expect("ends");
+        assert_eq!(output.status.code(), Some(3), "{name}: {output:?}");
+        let report = crate::common::report(&output);
+        assert_eq!((report.interruptions.len(), report.verdict.as_str()), (1, "inconclusive"));
+        assert_eq!(report.interruptions[0].reason, "interrupted");
+    }
+}
