@@ -133,7 +133,11 @@ impl Supervisor<'_> {
         }
     }
 
+    /// A witness that had no findings before has one now.
     fn accuse_witness(&mut self, witness: u32, like: &Finding, class: Class, detail: String) {
+        if self.outcome.findings_of(witness) > 0 {
+            return;
+        }
         let mut finding = self.blank_finding(witness, class, self.clock.now_ns());
         finding.kernel = like.kernel.clone();
         finding.variant = like.variant.clone();
@@ -143,10 +147,11 @@ impl Supervisor<'_> {
         self.book_finding(witness, finding);
     }
 
-    /// Another core under test that has no findings.
+    /// Another core under test: one without findings, or, to see whether all share a defect, any.
     fn witness(&self, core: u32) -> Option<u32> {
-        let clean = |other: &u32| *other != core && self.outcome.findings_of(*other) == 0;
-        self.crew.iter().filter(|(_, member)| member.can_work()).map(|(&other, _)| other).find(clean)
+        let can_work = self.crew.iter().filter(|(_, member)| member.can_work()).map(|(&other, _)| other);
+        let others: Vec<u32> = can_work.filter(|&other| other != core).collect();
+        others.iter().copied().find(|&other| self.outcome.findings_of(other) == 0).or(others.first().copied())
     }
 }
 
