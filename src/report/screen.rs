@@ -79,9 +79,9 @@ impl View for Screen {
             let left = Duration::from_secs_f64((self.total_s - seconds_in).max(0.0)).as_secs();
             bar.set_position((seconds_in * 10.0) as u64);
             bar.set_message(format!(
-                "{left} s left  {}  {checks} checks, {} findings",
-                self.now,
-                outcome.findings.len()
+                "{left} s left  {checks} checks, {} findings  {}",
+                outcome.findings.len(),
+                self.now
             ));
         }
     }
