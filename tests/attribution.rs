@@ -275,7 +275,7 @@ fn play(manners: &[Manner]) -> Outcome {
             started: "2026-01-01T00:00:00Z".into(),
             machine,
             cores,
-            not_tested: BTreeMap::new(),
+            not_tested: Vec::new(),
             plan,
         },
         images: 0,

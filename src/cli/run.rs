@@ -8,7 +8,7 @@ use super::{CliError, duration, not_yet, output::JsonTarget, picture, selection}
 use crate::{
     journal::{
         FileStore, JOURNAL_FILE, Journal, create_run,
-        record::{JOURNAL_VERSION, RunStarted},
+        record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
     plan::{Request, quick},
@@ -81,9 +81,9 @@ pub struct PlaceArgs {
 /// Options of a drill.
 #[derive(Args)]
 pub struct DrillArgs {
-    /// The core to be faulted.
-    #[arg(long, value_name = "N", default_value = "0")]
-    cores: String,
+    /// The core to be faulted; the first that may be tested without it.
+    #[arg(long, value_name = "N")]
+    cores: Option<String>,
     /// The kernel to be faulted.
     #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
     kernels: String,
@@ -147,14 +147,18 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
 
 /// `oddcore drill`.
 pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
-    let machine = read_machine(args.place.root.as_deref())?;
-    let (faulted, _) = selection::cores(&machine, Some(&args.cores))?;
-    let [core] = faulted[..] else {
-        return Err(CliError::Usage(format!("--cores {}: a drill faults exactly one core", args.cores)));
-    };
     let chosen = selection::kernels(Some(&args.kernels))?;
     let [kernel] = &chosen[..] else {
         return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
+    };
+    let machine = read_machine(args.place.root.as_deref())?;
+    let (faulted, _) = selection::cores(&machine, args.cores.as_deref())?;
+    let core = match (&args.cores, &faulted[..]) {
+        (None, [first, ..]) | (Some(_), [first]) => *first,
+        _ => {
+            let given = args.cores.unwrap_or_default();
+            return Err(CliError::Usage(format!("--cores {given}: a drill faults exactly one core")));
+        }
     };
     let (cores, not_tested) = selection::cores(&machine, None)?;
     let seed = platform::monotonic_ns();
@@ -187,7 +191,7 @@ impl Job {
         self,
         machine: Machine,
         cores: Vec<u32>,
-        not_tested: std::collections::BTreeMap<u32, String>,
+        not_tested: NotTested,
         plan: Vec<crate::plan::Step>,
     ) -> Result<Outcome, CliError> {
         platform::exit_two_on_panic();

@@ -1,20 +1,20 @@
 //! `--cores 0-7,!4`, `--kernels GLOB,...`, `--loads solo,...`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::CliError;
-use crate::{machine::Machine, plan::Load};
+use crate::{journal::record::NotTested, machine::Machine, plan::Load};
 
 /// The cores to test, and why each of the others is not.
-pub fn cores(machine: &Machine, wanted: Option<&str>) -> Result<(Vec<u32>, BTreeMap<u32, String>), CliError> {
+pub fn cores(machine: &Machine, wanted: Option<&str>) -> Result<(Vec<u32>, NotTested), CliError> {
     let chosen = wanted.map(|text| parse_cores(text, machine)).transpose()?;
-    let mut not_tested = BTreeMap::new();
+    let mut not_tested = Vec::new();
     let mut cores = Vec::new();
     for core in &machine.cores {
         if chosen.as_ref().is_some_and(|chosen| !chosen.contains(&core.core)) {
-            not_tested.insert(core.core, "outside --cores".to_owned());
+            not_tested.push((core.core, "outside --cores".to_owned()));
         } else if core.testable.is_empty() {
-            not_tested.insert(core.core, "this process may not run on its CPUs (affinity or cpuset)".to_owned());
+            not_tested.push((core.core, "this process may not run on its CPUs (affinity or cpuset)".to_owned()));
         } else {
             cores.push(core.core);
         }

@@ -1,7 +1,5 @@
 //! What the journal holds. Records may be added, never re-used; `docs/JOURNAL_FORMAT.md` is their description.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -81,6 +79,9 @@ pub enum Record {
     },
 }
 
+/// Cores by index and why they are not tested. A list, because a map's numbers would come back from JSON as text.
+pub type NotTested = Vec<(u32, String)>;
+
 /// What was to be done, on what machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunStarted {
@@ -102,8 +103,8 @@ pub struct RunStarted {
     pub machine: Machine,
     /// Indexes of the cores under test.
     pub cores: Vec<u32>,
-    /// Why the others are not.
-    pub not_tested: BTreeMap<u32, String>,
+    /// Why the others are not, by index.
+    pub not_tested: NotTested,
     /// The plan.
     pub plan: Vec<Step>,
 }

@@ -125,7 +125,8 @@ impl Outcome {
                 for core in &run.machine.cores {
                     let outcome = self.cores.entry(core.core).or_default();
                     outcome.under_test = run.cores.contains(&core.core);
-                    outcome.reason = run.not_tested.get(&core.core).cloned();
+                    outcome.reason =
+                        run.not_tested.iter().find(|(other, _)| *other == core.core).map(|(_, why)| why.clone());
                 }
                 self.run = Some((**run).clone());
             }

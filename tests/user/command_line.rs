@@ -67,6 +67,13 @@ fn a_short_run_passes_and_can_be_reported_again() {
         assert!(core.checked.iterations > 0 && !core.evidence.is_empty() && !core.kernels.is_empty());
         assert!(core.checked.kernel_s + core.checked.check_s <= core.checked.cpu_s * 1.01);
     }
+    // One core alone: what is not tested, and why, is in the journal too.
+    let alone = first.cores.iter().find(|core| core.verdict.name() == "pass").expect("one passed").core.to_string();
+    let output = oddcore(folder.path(), &["run", "--for", "1s", "--cores", &alone, "--json", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let alone = report(&output);
+    let again = oddcore(folder.path(), &["report", &alone.run, "--json", "-"]);
+    assert_eq!(serde_json::to_value(report(&again)).expect("JSON"), serde_json::to_value(&alone).expect("JSON"));
     let again = oddcore(folder.path(), &["report", &first.run, "--json", "-"]);
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert_eq!(
