@@ -5,7 +5,7 @@ use oddcore_kernels::{Isa, all, find};
 #[test]
 fn every_kernel_has_all_its_parts() {
     let documented = include_str!("../../docs/KERNELS.md");
-    let benchmark = include_str!("../benches/throughput.rs");
+    let benchmark = include_str!("../../benches/throughput.rs");
     for kernel in all() {
         let name = kernel.name();
         assert!(kernel.goldens().len() >= 256, "{name}: at least 256 goldens");

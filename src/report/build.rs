@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, CoreReport, EvidenceReport, FindingReport, KernelReport, Multiplier, Report, SCHEMA, Spread};
+use super::{Checked, CoreReport, EvidenceReport, KernelReport, Multiplier, Report, SCHEMA, Spread};
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::Core,
-    verdict::{CoreOutcome, CoreVerdict, Finding, Outcome, catches_every_s},
+    verdict::{CoreOutcome, CoreVerdict, Outcome, catches_every_s},
 };
 
 const NS: f64 = 1e-9;
@@ -28,7 +28,7 @@ impl Report {
             exit_code: outcome.exit_code(),
             machine: run.machine.clone(),
             cores: run.machine.cores.iter().map(|core| core_report(outcome, run, core)).collect(),
-            findings: outcome.findings.iter().map(finding_report).collect(),
+            findings: outcome.findings.clone(),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
@@ -143,33 +143,6 @@ fn kernels(own: &CoreOutcome) -> Vec<KernelReport> {
         findings: sum.findings,
     };
     sums.into_iter().map(report).collect()
-}
-
-fn finding_report(finding: &Finding) -> FindingReport {
-    let f = finding.clone();
-    FindingReport {
-        core: f.core,
-        suspects: f.suspects,
-        cpu: f.cpu,
-        class: f.class,
-        repeat: f.repeat,
-        kernel: f.kernel,
-        variant: f.variant,
-        load: f.load,
-        seed: f.seed,
-        source: f.source,
-        iteration: f.iteration,
-        stage: f.stage,
-        element: f.element,
-        expected: f.expected,
-        actual: f.actual,
-        xor: f.xor,
-        wrong_elements: f.wrong_elements,
-        clock_mhz: f.clock_mhz,
-        multiplier: f.multiplier,
-        seconds_in: f.seconds_in,
-        detail: f.detail,
-    }
 }
 
 /// What to do next, in the order of domain knowledge: the ratio first, then microcode and limits, voltage last.

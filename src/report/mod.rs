@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::Machine,
-    verdict::{CoreVerdict, Hex, Interruption, OpenStep},
+    verdict::{CoreVerdict, Finding, Hex, Interruption, OpenStep},
 };
 
 /// The schema's name; fields may be added, never re-used (`docs/report.schema.json`).
@@ -42,7 +42,7 @@ pub struct Report {
     /// By index.
     pub cores: Vec<CoreReport>,
     /// In the order of their making.
-    pub findings: Vec<FindingReport>,
+    pub findings: Vec<Finding>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running, if the run never ended.
@@ -159,51 +159,4 @@ pub struct KernelReport {
     pub operations: u64,
     /// Mismatches.
     pub findings: u64,
-}
-
-/// A finding as the schema has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FindingReport {
-    /// The core blamed, or null.
-    pub core: Option<u32>,
-    /// Where none is blamed: who may have been it.
-    pub suspects: Vec<u32>,
-    /// The CPU.
-    pub cpu: Option<u32>,
-    /// The class.
-    pub class: crate::verdict::Class,
-    /// Whether it repeats.
-    pub repeat: crate::verdict::Repeat,
-    /// The kernel.
-    pub kernel: Option<String>,
-    /// The variant.
-    pub variant: Option<String>,
-    /// The load.
-    pub load: String,
-    /// The seed.
-    pub seed: Option<Hex>,
-    /// Where the input came from.
-    pub source: Option<crate::worker::protocol::Source>,
-    /// Iterations before it.
-    pub iteration: Option<u64>,
-    /// The stage.
-    pub stage: Option<String>,
-    /// First wrong element.
-    pub element: Vec<u64>,
-    /// Its right bits.
-    pub expected: Option<Hex>,
-    /// Its bits.
-    pub actual: Option<Hex>,
-    /// The bits that differ.
-    pub xor: Option<Hex>,
-    /// How many are wrong.
-    pub wrong_elements: Option<u64>,
-    /// The clock.
-    pub clock_mhz: Option<f64>,
-    /// Over the base clock.
-    pub multiplier: Option<u32>,
-    /// Since the run began.
-    pub seconds_in: f64,
-    /// In words.
-    pub detail: String,
 }

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, FindingReport, Report};
-use crate::{verdict::CoreVerdict, worker::protocol::Source};
+use super::{CoreReport, Report};
+use crate::{
+    verdict::{CoreVerdict, Finding},
+    worker::protocol::Source,
+};
 
 /// Findings shown in full.
 const SHOWN: usize = 8;
@@ -115,7 +118,7 @@ pub fn si(value: f64) -> String {
 }
 
 /// One finding, two or three short lines.
-pub fn finding_lines(report: &Report, finding: &FindingReport) -> String {
+pub fn finding_lines(report: &Report, finding: &Finding) -> String {
     let name = |core: u32| {
         report.machine.cores.iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.label.clone())
     };

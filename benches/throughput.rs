@@ -1,6 +1,5 @@
-//! Each kernel's variants side by side, by CPU time, median of several: `cargo bench -p oddcore-kernels`. Swept by a test:
+//! Each kernel's variants side by side, by CPU time, median of several: `cargo bench --bench throughput`. Swept by a test:
 //! every kernel of the list takes part. The float product runs beside matrixmultiply.
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::sync::atomic::AtomicU64;
 
