@@ -28,8 +28,8 @@ use crate::{journal::record::EvidenceKey, machine::clock, plan::PRE_PASS, platfo
 const TELL_EVERY_NS: u64 = 250_000_000;
 /// Goldens that a voter must have got right just before it votes, besides one per variant.
 const PRE_PASS_GOLDENS: u64 = 4;
-/// Largest input of one vector width and kernel fits the second-level cache.
-const FOOTPRINT: &str = "L2";
+/// A block's buffers come to 2 to 9 MB with their packed copies and references: the third-level cache's size.
+const FOOTPRINT: &str = "L3";
 
 /// What the main thread hands to a lane.
 pub enum Order {
