@@ -5,9 +5,9 @@ use super::CliError;
 /// The longest run, in seconds: a year.
 const SECONDS_MAX: f64 = 366.0 * 86_400.0;
 
-/// Seconds, more than zero and at most a year.
-pub fn parse(text: &str) -> Result<f64, CliError> {
-    let wrong = || CliError::Usage(format!("--for {text}: not a length of time; write 90s, 10m, 8h or 1h30m"));
+/// The seconds that the option's value stands for: more than zero and at most a year.
+pub fn parse(option: &str, text: &str) -> Result<f64, CliError> {
+    let wrong = || CliError::Usage(format!("{option} {text}: not a length of time; write 90s, 10m, 8h or 1h30m"));
     let mut seconds = 0.0;
     let mut number = String::new();
     let mut parts = 0;
@@ -37,7 +37,7 @@ pub fn parse(text: &str) -> Result<f64, CliError> {
         return Err(wrong());
     }
     if !(seconds > 0.0 && seconds <= SECONDS_MAX) {
-        return Err(CliError::Usage(format!("--for {text}: must be longer than zero and at most a year")));
+        return Err(CliError::Usage(format!("{option} {text}: must be longer than zero and at most a year")));
     }
     Ok(seconds)
 }
@@ -47,10 +47,10 @@ mod tests {
     #[test]
     fn lengths_of_time() {
         for (text, seconds) in [("90", 90.0), ("90s", 90.0), ("1h30m", 5400.0), ("0.5m", 30.0), ("2d", 172_800.0)] {
-            assert_eq!(super::parse(text).expect(text), seconds);
+            assert_eq!(super::parse("--for", text).expect(text), seconds);
         }
         for text in ["", "0", "0s", "-1", "-5m", "h", "1h30", "5x", "1e9", "nan", "inf", "400d", "1..5s"] {
-            assert!(super::parse(text).is_err(), "{text}");
+            assert!(super::parse("--for", text).is_err(), "{text}");
         }
     }
 }

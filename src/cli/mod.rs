@@ -8,6 +8,7 @@ mod picture;
 mod report;
 mod run;
 mod selection;
+mod session;
 
 use std::path::PathBuf;
 
@@ -111,6 +112,10 @@ struct WorkerArgs {
     #[arg(long)]
     bclk: f64,
     #[arg(long)]
+    run: PathBuf,
+    #[arg(long)]
+    session: u32,
+    #[arg(long)]
     image: Vec<PathBuf>,
     #[arg(long, requires = "drill_fault")]
     drill_kernel: Option<String>,
@@ -145,6 +150,8 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
         cpus,
         slots: args.slots,
         bclk_mhz: args.bclk,
+        run: args.run,
+        session: args.session,
         drill: args.drill_kernel.zip(args.drill_fault),
     };
     Ok(worker::run(&options, pictures))

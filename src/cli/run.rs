@@ -4,20 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, duration, not_yet, output::JsonTarget, picture, selection};
+use super::{
+    CliError, duration, not_yet,
+    output::JsonTarget,
+    picture, selection,
+    session::{self, Session},
+};
 use crate::{
     journal::{
         FileStore, JOURNAL_FILE, Journal, create_run,
         record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
-    plan::{Request, quick},
+    plan::{Plan, Request},
     platform,
-    report::{Report, screen::Screen, text},
     supervisor::{
-        Drill, Setup, Supervisor,
-        host::ProcessHost,
-        seams::{Clock, SystemClock, SystemPinner},
+        Drill,
+        seams::{Clock, SystemClock},
     },
     verdict::{Hex, Outcome},
     worker::Fault,
@@ -25,6 +28,8 @@ use crate::{
 
 /// The quick check's length in seconds.
 const QUICK_S: f64 = 60.0;
+/// The longest that a run with an end by its evidence lasts, in seconds: a year.
+const UNTIL_S_MAX: f64 = 365.0 * 86_400.0;
 /// A drill's length in seconds.
 const DRILL_S: f64 = 6.0;
 
@@ -37,6 +42,10 @@ pub struct RunArgs {
     /// How long, like 90s, 10m, 8h.
     #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true)]
     length: Option<String>,
+    /// Run until every core's evidence, under every load, would have caught a fault that recurs so often: 10m means "every
+    /// 10 min or oftener". Takes three times as long, core for core; --for is then the most.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
     /// Which cores, like 0-7,!4.
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
@@ -130,7 +139,9 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
             return not_yet(name);
         }
     }
-    let seconds = args.length.as_deref().map_or(Ok(QUICK_S), duration::parse)?;
+    let until_s = args.until.as_deref().map(|text| duration::parse("--until", text)).transpose()?;
+    let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
+    let seconds = length.unwrap_or(if until_s.is_some() { UNTIL_S_MAX } else { QUICK_S });
     let kernels = selection::kernels(args.kernels.as_deref())?;
     let loads = selection::loads(args.loads.as_deref())?;
     for image in &args.image {
@@ -139,9 +150,9 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let machine = read_machine(args.place.root.as_deref())?;
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
-    let plan = quick(&machine, &Request { cores: cores.clone(), kernels, loads, seconds, seed });
-    let job = Job { profile: "quick", seconds, seed, images: args.image, drill: None, place: args.place };
-    let outcome = job.carry_out(machine, cores, not_tested, plan)?;
+    let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s };
+    let job = Job { profile: "quick", request, images: args.image, drill: None, place: args.place };
+    let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())
 }
 
@@ -161,13 +172,17 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         }
     };
     let (cores, not_tested) = selection::cores(&machine, None)?;
-    let seed = platform::monotonic_ns();
-    let loads = selection::loads(None)?;
-    let request = Request { cores: cores.clone(), kernels: chosen.clone(), loads, seconds: DRILL_S, seed };
-    let plan = quick(&machine, &request);
     let drill = Drill { core, kernel: kernel.clone(), fault: args.fault };
-    let job = Job { profile: "drill", seconds: DRILL_S, seed, images: vec![], drill: Some(drill), place: args.place };
-    let outcome = job.carry_out(machine, cores, not_tested, plan)?;
+    let request = Request {
+        cores,
+        kernels: chosen.clone(),
+        loads: selection::loads(None)?,
+        seconds: DRILL_S,
+        seed: Hex(platform::monotonic_ns()),
+        until_s: None,
+    };
+    let job = Job { profile: "drill", request, images: vec![], drill: Some(drill), place: args.place };
+    let outcome = job.carry_out(machine, not_tested)?;
     let found = outcome.findings.iter().any(|f| f.core == Some(core) && f.class == args.fault.class());
     let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
     if !found || astray {
@@ -177,27 +192,19 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     Ok(outcome.exit_code())
 }
 
+/// A run to be begun.
 struct Job {
     profile: &'static str,
-    seconds: f64,
-    seed: u64,
+    request: Request,
     images: Vec<PathBuf>,
     drill: Option<Drill>,
     place: PlaceArgs,
 }
 
 impl Job {
-    fn carry_out(
-        self,
-        machine: Machine,
-        cores: Vec<u32>,
-        not_tested: NotTested,
-        plan: Vec<crate::plan::Step>,
-    ) -> Result<Outcome, CliError> {
-        platform::exit_two_on_panic();
-        platform::exit_two_on_fatal_signals()
-            .map_err(|source| CliError::Platform { what: "signal handlers cannot be set", source })?;
+    fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
         let json = JsonTarget::open(self.place.json.as_deref())?;
+        let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let started = SystemClock.timestamp();
         // Sorts by time; two runs of one second differ by their process.
         let id = format!("{}-{}", started.replace([':', '-'], ""), std::process::id());
@@ -205,40 +212,21 @@ impl Job {
         let path = folder.join(JOURNAL_FILE);
         let store =
             FileStore::create(&path).map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
-        let what = if self.drill.is_some() { "Drill" } else { "Quick check" };
-        let mut screen = Screen::new(&machine, &cores, self.seconds, what);
-        let host = ProcessHost::new(machine.bclk_mhz, self.images.clone());
-        let interrupter = host.interrupter();
-        ctrlc::set_handler(move || interrupter.interrupt()).map_err(|error| CliError::Platform {
-            what: "the handler of Ctrl-C cannot be set",
-            source: std::io::Error::other(error),
-        })?;
         let run = RunStarted {
             journal: JOURNAL_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             run: id,
             profile: self.profile.to_owned(),
-            seed: Hex(self.seed),
+            seed: self.request.seed,
             drill: self.drill.is_some(),
             started,
             machine,
-            cores,
+            cores: self.request.cores.clone(),
             not_tested,
-            plan,
+            images,
+            plan: Plan::Asked(self.request),
         };
-        let outcome = Supervisor::run(Setup {
-            run,
-            images: self.images.len() as u32,
-            drill: self.drill,
-            host: Box::new(host),
-            clock: Box::new(SystemClock),
-            pinner: Box::new(SystemPinner),
-            journal: Journal::new(Box::new(store)),
-            view: &mut screen,
-        });
-        drop(screen);
-        let report = Report::of(&outcome).expect("a run that was carried out has an opening record");
-        json.finish(&report, &text::render(&report))?;
-        Ok(outcome)
+        let session = Session { folder, number: 1, run, so_far: None, drill: self.drill };
+        session.carry_out(Journal::new(Box::new(store)), &json)
     }
 }

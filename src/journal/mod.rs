@@ -3,16 +3,18 @@
 pub mod record;
 mod runs;
 mod store;
+mod vanished;
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
 pub use record::Record;
-pub use runs::{JOURNAL_FILE, RunsError, create_run, find_run};
+pub use runs::{JOURNAL_FILE, RunsError, create_run, find_run, newest_runs};
 pub use store::{FileStore, Store};
+pub use vanished::{supervisor_vanished, tell_supervisor_vanished};
 
 use crate::frame::{FrameError, FrameReader, encode};
 
@@ -57,7 +59,12 @@ pub struct Journal {
 impl Journal {
     /// A new, empty journal.
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store, sequence: 0, failed: None }
+        Self::after(0, store)
+    }
+
+    /// One that has so many records already.
+    pub fn after(records: u64, store: Box<dyn Store>) -> Self {
+        Self { store, sequence: records, failed: None }
     }
 
     /// Appends a record; with `sync` it is on the disk when this returns. The first failure is returned, later ones are
@@ -92,7 +99,13 @@ pub struct Read {
 pub fn read(path: &Path) -> Result<Read, JournalError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|source| JournalError::Open { path: name.clone(), source })?;
-    let mut reader = FrameReader::new(BufReader::new(file));
+    read_from(&name, BufReader::new(file))
+}
+
+/// Reads a journal that `name` stands for in errors.
+pub fn read_from(name: &str, source: impl BufRead) -> Result<Read, JournalError> {
+    let name = name.to_owned();
+    let mut reader = FrameReader::new(source);
     let mut records = Vec::new();
     let tail = loop {
         match reader.read::<Record>() {

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    machine::Machine,
-    plan::Step,
-    verdict::{Amendment, Class, Finding, Hex},
+    machine::{Boot, Machine},
+    plan::{Plan, Step},
+    verdict::{Amendment, BreakReason, Class, Finding, Hex},
 };
 
-/// The journal's format; a reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 1;
+/// The journal's format; a reader refuses a newer one and knows all older ones.
+pub const JOURNAL_VERSION: u32 = 2;
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,7 +24,28 @@ pub enum Record {
         /// Its number.
         step: u32,
     },
+    /// The run is alive; synced. A step begins with one.
+    Heartbeat {
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// From now on this number stands for what evidence counts for.
+    Key {
+        /// The number: 0, 1, 2 ... within a run.
+        id: u32,
+        /// What it stands for.
+        key: EvidenceKey,
+    },
     /// Work done and checked since the last such record of this core.
+    Work {
+        /// The core.
+        core: u32,
+        /// What was done, by the number of what it counts for.
+        parts: Vec<(u32, Evidence)>,
+        /// Clock readings: MHz and how often.
+        clocks: Vec<(u32, u64)>,
+    },
+    /// The same in journals of format 1, which spelled out what it counts for.
     Evidence {
         /// The core.
         core: u32,
@@ -67,10 +88,31 @@ pub enum Record {
         /// One sentence.
         text: String,
     },
-    /// The run was stopped from outside.
+    /// The run is asked to stop; synced at once.
     Interrupted {
         /// When, RFC 3339.
         at: String,
+        /// By what.
+        #[serde(default)]
+        why: Option<String>,
+    },
+    /// The run had died without a word; written by the program that found it.
+    BrokenOff {
+        /// When it was last known to be alive, RFC 3339.
+        at: String,
+        /// What is to be thought of it.
+        reason: BreakReason,
+        /// In words.
+        why: String,
+    },
+    /// The run goes on.
+    Resumed {
+        /// When, RFC 3339.
+        at: String,
+        /// The version of the program that goes on with it.
+        version: String,
+        /// The boot in which it goes on.
+        boot: Option<Boot>,
     },
     /// The plan ran to its end.
     RunEnded {
@@ -105,8 +147,11 @@ pub struct RunStarted {
     pub cores: Vec<u32>,
     /// Why the others are not, by index.
     pub not_tested: NotTested,
+    /// The user's pictures, by absolute path.
+    #[serde(default)]
+    pub images: Vec<String>,
     /// The plan.
-    pub plan: Vec<Step>,
+    pub plan: Plan,
 }
 
 /// What a piece of evidence counts for; never pooled over any of these.
@@ -126,8 +171,9 @@ pub struct EvidenceKey {
     pub footprint: String,
 }
 
-/// How much was done.
+/// How much was done; in the journal a list of the numbers in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[u64; 6]", from = "AnyEvidence")]
 pub struct Evidence {
     /// Iterations, each compared in full.
     pub iterations: u64,
@@ -146,11 +192,48 @@ pub struct Evidence {
 impl Evidence {
     /// Adds another piece that counts for the same.
     pub fn add(&mut self, other: &Self) {
-        self.iterations += other.iterations;
-        self.operations += other.operations;
-        self.findings += other.findings;
-        self.cpu_ns += other.cpu_ns;
-        self.kernel_ns += other.kernel_ns;
-        self.check_ns += other.check_ns;
+        for (sum, more) in [
+            (&mut self.iterations, other.iterations),
+            (&mut self.operations, other.operations),
+            (&mut self.findings, other.findings),
+            (&mut self.cpu_ns, other.cpu_ns),
+            (&mut self.kernel_ns, other.kernel_ns),
+            (&mut self.check_ns, other.check_ns),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+impl From<Evidence> for [u64; 6] {
+    fn from(done: Evidence) -> Self {
+        [done.iterations, done.operations, done.findings, done.cpu_ns, done.kernel_ns, done.check_ns]
+    }
+}
+
+/// Evidence as any format writes it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyEvidence {
+    List([u64; 6]),
+    /// Format 1.
+    Named {
+        iterations: u64,
+        operations: u64,
+        findings: u64,
+        cpu_ns: u64,
+        kernel_ns: u64,
+        check_ns: u64,
+    },
+}
+
+impl From<AnyEvidence> for Evidence {
+    fn from(any: AnyEvidence) -> Self {
+        match any {
+            AnyEvidence::List([iterations, operations, findings, cpu_ns, kernel_ns, check_ns])
+            | AnyEvidence::Named { iterations, operations, findings, cpu_ns, kernel_ns, check_ns } => {
+                Self { iterations, operations, findings, cpu_ns, kernel_ns, check_ns }
+            }
+        }
     }
 }

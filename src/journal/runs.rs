@@ -55,7 +55,15 @@ pub fn find_run(runs: Option<&Path>, wanted: Option<&str>) -> Result<PathBuf, Ru
         let found = candidates.into_iter().flatten().find(|path| path.join(JOURNAL_FILE).is_file());
         return found.ok_or_else(|| RunsError::NoRun(wanted.to_owned()));
     }
-    let entries = fs::read_dir(&runs).map_err(|_| RunsError::NoRun(runs.display().to_string()))?;
-    let newest = entries.flatten().map(|e| e.path()).filter(|path| path.join(JOURNAL_FILE).is_file()).max();
+    let newest = newest_runs(&runs).into_iter().next();
     newest.ok_or_else(|| RunsError::NoRun(runs.display().to_string()))
+}
+
+/// The folders of all runs, newest first.
+pub fn newest_runs(runs: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.join(JOURNAL_FILE).is_file()).collect();
+    folders.sort_unstable_by(|a, b| b.cmp(a));
+    folders
 }

@@ -4,12 +4,11 @@ mod quick;
 
 use serde::{Deserialize, Serialize};
 
-pub use quick::{Request, quick};
-
-use crate::verdict::Hex;
+use crate::{machine::Machine, verdict::Hex};
 
 /// A load shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Load {
     /// One physical core, the rest idle; one thread.
     Solo,
@@ -37,6 +36,91 @@ impl Load {
 
 /// The name of the load of the pre-pass, which is a step like any other in the journal.
 pub const PRE_PASS: &str = "pre-pass";
+
+/// Steps from this number on are not the plan's: a run that was resumed begins with another pre-pass, and ends with its
+/// suspects alone.
+pub const EXTRA_STEPS: u32 = 1 << 31;
+
+/// What is asked of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Cores to test, by index.
+    pub cores: Vec<u32>,
+    /// Kernels by name.
+    pub kernels: Vec<String>,
+    /// Loads.
+    pub loads: Vec<Load>,
+    /// The whole run's length in seconds; the most that it may last where `until_s` is set.
+    pub seconds: f64,
+    /// The run's seed.
+    pub seed: Hex,
+    /// Ends the run as soon as every core's evidence would have caught a fault that recurs so often, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_s: Option<f64>,
+}
+
+/// The plan as the journal holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Plan {
+    /// What was asked for: the steps follow from it.
+    Asked(Request),
+    /// The steps themselves, in journals of format 1.
+    Listed(Vec<Step>),
+}
+
+impl Plan {
+    /// The steps in order, the pre-pass first, numbered from 0.
+    pub fn steps<'a>(&'a self, machine: &Machine) -> Box<dyn Iterator<Item = Step> + 'a> {
+        match self {
+            Self::Asked(request) => Box::new(quick::steps(machine, request)),
+            Self::Listed(steps) => Box::new(steps.iter().cloned()),
+        }
+    }
+
+    /// The names of the kernels that take part.
+    pub fn kernels(&self) -> Vec<String> {
+        match self {
+            Self::Asked(request) => request.kernels.clone(),
+            Self::Listed(steps) => {
+                let mut kernels: Vec<String> = steps.iter().filter_map(|step| step.kernel.clone()).collect();
+                kernels.sort_unstable();
+                kernels.dedup();
+                kernels
+            }
+        }
+    }
+
+    /// How long all of it lasts, in seconds.
+    pub fn seconds(&self) -> f64 {
+        match self {
+            Self::Asked(request) => request.seconds,
+            Self::Listed(steps) => steps.iter().map(|step| step.seconds).sum(),
+        }
+    }
+
+    /// See [`Request::until_s`].
+    pub fn until_s(&self) -> Option<f64> {
+        match self {
+            Self::Asked(request) => request.until_s,
+            Self::Listed(_) => None,
+        }
+    }
+
+    /// The loads that take part, by name, without the pre-pass.
+    pub fn loads(&self) -> Vec<&str> {
+        match self {
+            Self::Asked(request) => request.loads.iter().map(|load| load.name()).collect(),
+            Self::Listed(steps) => {
+                let mut loads: Vec<&str> = steps.iter().map(|step| step.load.as_str()).collect();
+                loads.sort_unstable();
+                loads.dedup();
+                loads.retain(|load| *load != PRE_PASS);
+                loads
+            }
+        }
+    }
+}
 
 /// One step: one kernel under one load on some cores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

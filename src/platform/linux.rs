@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     mem,
     os::unix::{
-        fs::DirBuilderExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
@@ -195,6 +195,44 @@ pub fn exit_two_on_fatal_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Calls `stop` with what asked for it, from now on, when the user or the system wants this program to end. Of a terminal that
+/// closes nothing is heard where the program was started to outlive it (as by nohup).
+pub fn on_stop_request(stop: impl Fn(&str) + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut wanted = vec![SIGINT, SIGTERM];
+    if !is_ignored(SIGHUP)? {
+        wanted.push(SIGHUP);
+    }
+    let mut signals = signal_hook::iterator::Signals::new(wanted)?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            stop(match signal {
+                SIGINT => "Ctrl-C",
+                SIGHUP => "SIGHUP: the terminal was closed",
+                _ => "SIGTERM: the system or another program wants it to end",
+            });
+        }
+    })?;
+    Ok(())
+}
+
+fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
+    // SAFETY: a zeroed sigaction is a valid one, and the call only writes to it.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        if libc::sigaction(signal, std::ptr::null(), &mut action) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(action.sa_sigaction == libc::SIG_IGN)
+    }
+}
+
+/// A file that may not grow any more is an error of the write, not the end of the program.
+pub fn survive_full_files() {
+    // SAFETY: ignoring a signal installs no code.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// A panic of the supervisor ends it with exit code 2, whichever thread it was.
 pub fn exit_two_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
@@ -218,6 +256,19 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     private.create(path)
+}
+
+/// How to open a file that only this user can read.
+pub fn private_file() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Whether an open file is the one that `other` describes.
+pub fn is_same_file(file: &fs::File, other: &fs::Metadata) -> io::Result<bool> {
+    let own = file.metadata()?;
+    Ok((own.dev(), own.ino()) == (other.dev(), other.ino()))
 }
 
 /// Returns when the names in a folder are on the disk.

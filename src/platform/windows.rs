@@ -105,6 +105,24 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
+/// How to open a new file; a user's own folders are private on Windows.
+pub fn private_file() -> fs::OpenOptions {
+    fs::OpenOptions::new()
+}
+
+/// An open file keeps its name on Windows.
+pub fn is_same_file(_file: &fs::File, _other: &fs::Metadata) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Calls `stop` with what asked for it, from now on, when the user wants this program to end.
+pub fn on_stop_request(stop: impl Fn(&str) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || stop("Ctrl-C")).map_err(io::Error::other)
+}
+
+/// Windows has no such limit.
+pub fn survive_full_files() {}
+
 /// Windows has no such call.
 pub fn sync_dir(_path: &Path) -> io::Result<()> {
     Ok(())

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     machine::Machine,
-    plan::Step,
+    plan::{Plan, Step},
     supervisor::seams::View,
     verdict::{Finding, Outcome},
 };
@@ -25,7 +25,8 @@ pub struct Screen {
 
 impl Screen {
     /// Says at once what will happen, then shows progress where there is a terminal.
-    pub fn new(machine: &Machine, cores: &[u32], total_s: f64, what: &str) -> Self {
+    pub fn new(machine: &Machine, cores: &[u32], plan: &Plan, what: &str) -> Self {
+        let total_s = plan.seconds();
         let mut err = std::io::stderr();
         let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
         let _ = writeln!(err, "oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu);
@@ -33,7 +34,11 @@ impl Screen {
         let tested: Vec<&str> = cores.iter().filter_map(|&c| names.get(c as usize)).map(String::as_str).collect();
         let _ = writeln!(
             err,
-            "{what}, about {total_s:.0} s, on {} of {} cores: {}",
+            "{what}, {}, on {} of {} cores: {}",
+            match plan.until_s() {
+                Some(every_s) => format!("until its evidence would have caught a fault every {every_s:.0} s"),
+                None => format!("about {total_s:.0} s"),
+            },
             tested.len(),
             names.len(),
             tested.join(" ")

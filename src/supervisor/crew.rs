@@ -90,6 +90,11 @@ impl Member {
         !matches!(self.life, Life::Down { .. })
     }
 
+    /// It is given no more work.
+    pub fn retire(&mut self) {
+        self.given_up = true;
+    }
+
     /// Whether it can be given work at all.
     pub fn can_work(&self) -> bool {
         !self.given_up && !self.leaving
@@ -201,7 +206,7 @@ impl Supervisor<'_> {
                 member.deaths_in_a_row = 0;
                 let known = |name: &str| oddcore_kernels::find(name).is_some();
                 if Some(progress.step) == current && progress.parts.iter().all(|(key, _)| known(&key.kernel)) {
-                    self.take_progress(core, progress);
+                    self.ledger.take_in(core, progress);
                 } else {
                     self.distrust(core, "it tells of work that it was not given");
                 }

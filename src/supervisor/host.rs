@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufReader, Write},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         atomic::AtomicU64,
@@ -53,7 +54,10 @@ pub enum Event {
         pid: u32,
     },
     /// The user or the system asks to stop.
-    Interrupt,
+    Interrupt {
+        /// By what: Ctrl-C, a signal.
+        why: String,
+    },
 }
 
 /// Starts, hears, watches and ends workers, at most one per core.
@@ -93,7 +97,9 @@ pub struct ProcessHost {
     hearing: Sender<FromReader>,
     generation: u64,
     bclk_mhz: f64,
-    images: Vec<std::path::PathBuf>,
+    images: Vec<PathBuf>,
+    folder: PathBuf,
+    session: u32,
 }
 
 /// Lets another thread end the wait for the next event with [`Event::Interrupt`].
@@ -101,16 +107,17 @@ pub struct Interrupter(Sender<FromReader>);
 
 impl Interrupter {
     /// Asks to stop.
-    pub fn interrupt(&self) {
-        let _ = self.0.send(FromReader::Event(0, Event::Interrupt));
+    pub fn interrupt(&self, why: &str) {
+        let _ = self.0.send(FromReader::Event(0, Event::Interrupt { why: why.to_owned() }));
     }
 }
 
 impl ProcessHost {
-    /// No workers yet. They will read `images` themselves.
-    pub fn new(bclk_mhz: f64, images: Vec<std::path::PathBuf>) -> Self {
+    /// No workers yet. They will read `images` themselves, and leave word in the run's `folder` should this session's
+    /// supervisor vanish.
+    pub fn new(bclk_mhz: f64, images: Vec<PathBuf>, folder: PathBuf, session: u32) -> Self {
         let (hearing, heard) = channel();
-        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images }
+        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, folder, session }
     }
 
     /// For the handler of Ctrl-C.
@@ -122,6 +129,7 @@ impl ProcessHost {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("worker").arg("--cpus").arg(format_cpu_list(&core.testable));
         command.arg("--slots").arg(slots.handle()).arg("--bclk").arg(self.bclk_mhz.to_string());
+        command.arg("--run").arg(&self.folder).arg("--session").arg(self.session.to_string());
         for image in &self.images {
             command.arg("--image").arg(image);
         }
@@ -194,11 +202,11 @@ impl WorkerHost for ProcessHost {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
-                Ok(FromReader::Event(_, Event::Interrupt)) => return Some(Event::Interrupt),
+                Ok(FromReader::Event(_, event @ Event::Interrupt { .. })) => return Some(event),
                 Ok(FromReader::Event(generation, event)) => {
                     let core = match &event {
                         Event::Said { core, .. } | Event::Garbled { core, .. } | Event::Ended { core, .. } => *core,
-                        Event::Interrupt => return Some(event),
+                        Event::Interrupt { .. } => return Some(event),
                     };
                     if self.processes.get(&core).is_some_and(|process| process.generation == generation) {
                         return Some(event);

@@ -6,7 +6,9 @@ mod crew;
 pub mod death;
 pub mod host;
 mod investigate;
+mod ledger;
 mod pre_pass;
+mod resume;
 pub mod seams;
 pub mod watchdog;
 
@@ -14,17 +16,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     journal::{Journal, Record, record::RunStarted},
-    plan::{PRE_PASS, Step},
+    plan::Step,
     verdict::{Amendment, Class, Finding, Hex, Outcome, Repeat},
     worker::{
         Fault,
-        protocol::{Assignment, Case, Progress, Source, Stamp, ToWorker, Truth},
+        protocol::{Assignment, Case, Source, Stamp, ToWorker, Truth},
         slot::Doing,
     },
 };
 
 use crew::Member;
 use host::{Event, WorkerHost};
+use ledger::Ledger;
+pub use resume::SoFar;
 use seams::{Clock, Pinner, View};
 
 const MS: u64 = 1_000_000;
@@ -32,6 +36,8 @@ const MS: u64 = 1_000_000;
 const TICK_NS: u64 = 250 * MS;
 /// A rest of a step shorter than this is not worth a new assignment.
 const REST_NS_MIN: u64 = 100 * MS;
+/// How often the journal is told that the run is alive.
+pub const HEARTBEAT_NS: u64 = 5_000 * MS;
 /// How long a worker may take to stop when asked to at the end of a run.
 const STOP_WITHIN_NS: u64 = 3_000 * MS;
 
@@ -50,6 +56,8 @@ pub struct Drill {
 pub struct Setup<'a> {
     /// What is to be done; its opening record.
     pub run: RunStarted,
+    /// What came of it so far, where the run is gone on with.
+    pub so_far: Option<SoFar>,
     /// The user's pictures take part as so many inputs of the kernels that take pictures.
     pub images: u32,
     /// A drill.
@@ -77,6 +85,7 @@ pub struct Supervisor<'a> {
     journal: Journal,
     view: &'a mut dyn View,
     outcome: Outcome,
+    ledger: Ledger,
     crew: BTreeMap<u32, Member>,
     truths: HashMap<String, Vec<Truth>>,
     to_investigate: VecDeque<u64>,
@@ -85,15 +94,20 @@ pub struct Supervisor<'a> {
     step: Option<Step>,
     started_ns: u64,
     last_tick_ns: u64,
+    last_beat_ns: u64,
     stop: bool,
 }
 
 impl<'a> Supervisor<'a> {
-    /// Runs the plan and returns what came of it.
+    /// Runs the plan, or the rest of it, and returns what came of it.
     pub fn run(setup: Setup<'a>) -> Outcome {
         let started_ns = setup.clock.now_ns();
         let under_test = setup.run.machine.cores.iter().filter(|core| setup.run.cores.contains(&core.core));
         let crew = under_test.map(|core| (core.core, Member::new(core.clone()))).collect();
+        let (outcome, resumed) = match setup.so_far {
+            Some(SoFar { outcome, boot, changes }) => (outcome, Some((boot, changes))),
+            None => (Outcome::default(), None),
+        };
         let mut supervisor = Self {
             run: setup.run,
             images: setup.images,
@@ -103,54 +117,101 @@ impl<'a> Supervisor<'a> {
             pinner: setup.pinner,
             journal: setup.journal,
             view: setup.view,
-            outcome: Outcome::default(),
+            next_finding: outcome.findings.iter().map(|finding| finding.id + 1).max().unwrap_or(0),
+            outcome,
+            ledger: Ledger::default(),
             crew,
             truths: HashMap::new(),
             to_investigate: VecDeque::new(),
-            next_finding: 0,
             next_ticket: 0,
             step: None,
             started_ns,
             last_tick_ns: started_ns,
+            last_beat_ns: started_ns,
             stop: false,
         };
+        match resumed {
+            None => supervisor.book(Record::RunStarted(Box::new(supervisor.run.clone())), true),
+            Some((boot, changes)) => supervisor.go_on(boot, changes),
+        }
         supervisor.work_through();
         supervisor.outcome
     }
 
     fn work_through(&mut self) {
-        self.book(Record::RunStarted(Box::new(self.run.clone())), true);
-        for step in self.run.plan.clone() {
-            self.begin(&step);
-            if step.load == PRE_PASS {
-                self.pre_pass(&step)
-            } else {
-                self.work(&step)
-            }
-            if self.stop {
+        let run = self.run.clone();
+        let next = self.outcome.place.next_step;
+        for step in run.plan.steps(&run.machine).skip_while(|step| step.step < next) {
+            if self.stop || self.is_enough() {
                 break;
             }
-            self.book(Record::StepEnded { step: step.step }, false);
+            self.carry_out(step);
         }
-        if self.stop {
-            // Before the workers are dismissed: whatever they do now is no longer part of the run.
-            self.book(Record::Interrupted { at: self.clock.timestamp() }, true);
-        }
+        self.try_suspects_alone();
+        self.book_evidence();
         self.dismiss();
         if !self.stop {
             self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
         }
     }
 
+    /// One step from its record to its record, on those of its cores that can still be tested.
+    fn carry_out(&mut self, mut step: Step) {
+        step.cores.retain(|core| self.crew.get(core).is_some_and(Member::can_work));
+        if step.cores.is_empty() {
+            return;
+        }
+        self.begin(&step);
+        if step.kernel.is_none() {
+            self.pre_pass(&step)
+        } else {
+            self.work(&step)
+        }
+        if !self.stop {
+            self.book(Record::StepEnded { step: step.step }, false);
+        }
+        self.book_evidence_if_due();
+    }
+
     fn begin(&mut self, step: &Step) {
         self.keep_off(&step.cores);
         self.step = Some(step.clone());
         self.view.step(step);
+        self.beat(false);
         // Architecture invariant: on the disk before the step's first instruction of work.
         self.book(Record::StepStarted(step.clone()), true);
         for core in step.cores.clone() {
             self.start_if_down(core);
         }
+    }
+
+    /// Tells the journal that the run is alive.
+    fn beat(&mut self, sync: bool) {
+        self.last_beat_ns = self.clock.now_ns();
+        self.book(Record::Heartbeat { at: self.clock.timestamp() }, sync);
+    }
+
+    fn book_evidence_if_due(&mut self) {
+        let now = self.clock.now_ns();
+        if self.ledger.is_due(now, now.saturating_sub(self.started_ns), self.crew.len()) {
+            self.book_evidence();
+        }
+    }
+
+    fn book_evidence(&mut self) {
+        for record in self.ledger.book(self.clock.now_ns(), &self.outcome.place.keys) {
+            self.book(record, false);
+        }
+    }
+
+    /// Whether every core that can still pass has the evidence that `--until` asks for.
+    fn is_enough(&self) -> bool {
+        let Some(wanted_s) = self.run.plan.until_s() else { return false };
+        let loads = self.run.plan.loads();
+        let open = |core: &u32| self.crew[core].can_work() && self.outcome.findings_of(*core) == 0;
+        self.crew.keys().filter(|core| open(core)).all(|&core| {
+            loads.iter().all(|load| self.outcome.catches_every_s(core, load).is_some_and(|every_s| every_s >= wanted_s))
+        })
     }
 
     /// Keeps our own threads off the cores under test where there are others.
@@ -245,6 +306,10 @@ impl<'a> Supervisor<'a> {
         if now >= self.last_tick_ns + TICK_NS {
             self.last_tick_ns = now;
             self.watch(now);
+            if now >= self.last_beat_ns + HEARTBEAT_NS {
+                self.book_evidence_if_due();
+                self.beat(true);
+            }
             let seconds_in = self.seconds_in(now);
             self.view.tick(&self.outcome, seconds_in);
         }
@@ -276,8 +341,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// What a person is shown is on the disk first.
     fn note(&mut self, text: String) {
-        self.book(Record::Note { text }, false);
+        self.book(Record::Note { text }, true);
     }
 
     /// Books a finding, or counts it once enough of its kind are kept whole.
@@ -286,7 +352,7 @@ impl<'a> Supervisor<'a> {
         if let Some(member) = self.crew.get_mut(&bound_to)
             && !member.keep(&kernel, finding.class)
         {
-            self.book(Record::Counted { core: bound_to, kernel, class: finding.class, count: 1 }, false);
+            self.ledger.count(bound_to, kernel, finding.class, 1);
             return None;
         }
         finding.id = self.next_finding;
@@ -379,13 +445,6 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn take_progress(&mut self, core: u32, progress: Progress) {
-        for (kernel, class, count) in progress.counted {
-            self.book(Record::Counted { core, kernel, class, count }, false);
-        }
-        self.book(Record::Evidence { core, parts: progress.parts, clocks: progress.clocks }, false);
-    }
-
     /// The digests that a case must have.
     fn truth_of(&self, kernel: &str, case: Case) -> Option<Truth> {
         if case.source != Source::Golden {
@@ -404,7 +463,15 @@ impl<'a> Supervisor<'a> {
             Event::Said { core, message } => self.hear(core, message),
             Event::Garbled { core, why } => self.distrust(core, &why),
             Event::Ended { core, end, pid } => self.bury(core, &end, pid),
-            Event::Interrupt => self.stop = true,
+            Event::Interrupt { why } => self.interrupt(why),
+        }
+    }
+
+    /// On the disk at once: whoever asks us to stop may not wait for us.
+    fn interrupt(&mut self, why: String) {
+        if !self.stop {
+            self.stop = true;
+            self.book(Record::Interrupted { at: self.clock.timestamp(), why: Some(why) }, true);
         }
     }
 }

@@ -22,8 +22,10 @@ const PICTURE_SEEDS: u64 = 4;
 impl Supervisor<'_> {
     /// Goldens and votes, kernel after kernel, on all cores at once.
     pub(super) fn pre_pass(&mut self, step: &Step) {
-        let used = |kernel: &&dyn Kernel| self.run.plan.iter().any(|s| s.kernel.as_deref() == Some(kernel.name()));
-        let kernels: Vec<&'static dyn Kernel> = oddcore_kernels::all().iter().copied().filter(used).collect();
+        let used = self.run.plan.kernels();
+        let kernels =
+            oddcore_kernels::all().iter().copied().filter(|kernel| used.iter().any(|name| name == kernel.name()));
+        let kernels: Vec<&'static dyn Kernel> = kernels.collect();
         for kernel in kernels {
             let cases = self.cases(kernel, step);
             for &core in &step.cores {

@@ -1,11 +1,15 @@
 //! The fold itself and the verdicts read off it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, finding::Class};
-use crate::journal::record::{Evidence, EvidenceKey, Record, RunStarted};
+use crate::{
+    journal::record::{Evidence, EvidenceKey, Record, RunStarted},
+    machine::Boot,
+    plan::{EXTRA_STEPS, Step},
+};
 
 /// The verdict of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +76,26 @@ pub struct OpenStep {
     pub cores: Vec<u32>,
 }
 
+/// What a break in a run was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakReason {
+    /// Stopped or ended from outside: nobody's fault.
+    Interrupted,
+    /// The machine froze, reset or lost its power under the run.
+    LostToReset,
+}
+
 /// One break in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interruption {
     /// When, RFC 3339.
     pub at: String,
-    /// `interrupted` or `lost-to-reset`.
-    pub reason: String,
+    /// What it was.
+    pub reason: BreakReason,
+    /// In words.
+    #[serde(default)]
+    pub why: Option<String>,
     /// The load at that moment.
     pub load: Option<String>,
     /// The kernel at that moment.
@@ -106,6 +123,80 @@ pub struct Outcome {
     pub open_step: Option<OpenStep>,
     /// When the run ended, RFC 3339.
     pub ended: Option<String>,
+    /// What is needed to go on with it.
+    pub place: Place,
+}
+
+/// Where a run stands, and what is known of its last sign of life.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// What evidence counts for, by number.
+    pub keys: Vec<EvidenceKey>,
+    /// The number of the plan's next step; that of one that was broken off by a reset is not.
+    pub next_step: u32,
+    /// The number of the next extra step.
+    pub next_extra: u32,
+    /// How often the run was started or resumed.
+    pub sessions: u32,
+    /// The boot of the last session.
+    pub boot: Option<Boot>,
+    /// When the run was last known to be alive, RFC 3339.
+    pub last_seen: String,
+    /// When the last step began, RFC 3339.
+    pub step_began: String,
+    /// Whether the last session said how it ended, or somebody who found it did.
+    pub settled: bool,
+    /// Cores that were under load when the machine was lost, with the kernels that they have passed alone since.
+    pub lost: BTreeMap<u32, BTreeSet<String>>,
+    /// Whether the machine was lost in a pre-pass.
+    pub lost_in_pre_pass: bool,
+    open: Option<Step>,
+}
+
+impl Place {
+    fn session_begins(&mut self, at: &str, boot: Option<Boot>) {
+        self.sessions += 1;
+        self.boot = boot;
+        self.last_seen = at.to_owned();
+        self.step_began = at.to_owned();
+        self.settled = false;
+        self.open = None;
+    }
+
+    fn step_begins(&mut self, step: &Step) {
+        self.step_began = self.last_seen.clone();
+        match step.step.checked_sub(EXTRA_STEPS) {
+            Some(extra) => self.next_extra = extra + 1,
+            None => self.next_step = step.step,
+        }
+        self.open = Some(step.clone());
+    }
+
+    fn step_ends(&mut self, number: u32) {
+        let Some(step) = self.open.take().filter(|step| step.step == number) else { return };
+        match number.checked_sub(EXTRA_STEPS) {
+            None => self.next_step = number.saturating_add(1),
+            Some(_) => {
+                if let ([core], Some(kernel)) = (&step.cores[..], step.kernel) {
+                    self.lost.entry(*core).and_modify(|passed| {
+                        passed.insert(kernel);
+                    });
+                }
+            }
+        }
+    }
+
+    /// A step in which the machine was lost is not done again: its cores are tested alone instead.
+    fn machine_lost(&mut self) {
+        let Some(step) = self.open.take() else { return };
+        if step.step < EXTRA_STEPS {
+            self.next_step = step.step + 1;
+        }
+        self.lost_in_pre_pass |= step.kernel.is_none();
+        for core in step.cores {
+            self.lost.insert(core, BTreeSet::new());
+        }
+    }
 }
 
 impl Outcome {
@@ -128,22 +219,35 @@ impl Outcome {
                     outcome.reason =
                         run.not_tested.iter().find(|(other, _)| *other == core.core).map(|(_, why)| why.clone());
                 }
+                self.place.session_begins(&run.started, run.machine.boot.clone());
                 self.run = Some((**run).clone());
             }
+            Record::Resumed { at, boot, .. } => {
+                self.place.session_begins(at, boot.clone());
+                self.ended = None;
+            }
+            Record::Heartbeat { at } => self.place.last_seen = at.clone(),
             Record::StepStarted(step) => {
+                self.place.step_begins(step);
                 self.open_step =
                     Some(OpenStep { load: step.load.clone(), kernel: step.kernel.clone(), cores: step.cores.clone() });
             }
-            Record::StepEnded { .. } => self.open_step = None,
-            Record::Evidence { core, parts, clocks } => {
-                let outcome = self.cores.entry(*core).or_default();
-                for (key, evidence) in parts {
-                    outcome.evidence.entry(key.clone()).or_default().add(evidence);
-                }
-                for &(mhz, count) in clocks {
-                    *outcome.clocks.entry(mhz).or_default() += count;
+            Record::StepEnded { step } => {
+                self.place.step_ends(*step);
+                self.open_step = None;
+            }
+            Record::Key { id, key } => {
+                // Out of turn it could only come from a damaged journal, which a checksum would have told.
+                if *id as usize == self.place.keys.len() {
+                    self.place.keys.push(key.clone());
                 }
             }
+            Record::Work { core, parts, clocks } => {
+                let known = |(id, done): &(u32, Evidence)| Some((self.place.keys.get(*id as usize)?.clone(), *done));
+                let parts: Vec<_> = parts.iter().filter_map(known).collect();
+                self.add_evidence(*core, &parts, clocks);
+            }
+            Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
             Record::Finding(finding) => self.findings.push((**finding).clone()),
             Record::Counted { core, kernel, class, count } => {
                 *self.counted.entry((*core, kernel.clone(), *class)).or_default() += count;
@@ -162,18 +266,44 @@ impl Outcome {
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
             Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
             Record::Note { text } => self.notes.push(text.clone()),
-            Record::Interrupted { at } => {
-                let open = self.open_step.take();
-                self.interruptions.push(Interruption {
-                    at: at.clone(),
-                    reason: "interrupted".into(),
-                    load: open.as_ref().map(|o| o.load.clone()),
-                    kernel: open.as_ref().and_then(|o| o.kernel.clone()),
-                    cores: open.map(|o| o.cores).unwrap_or_default(),
-                });
+            Record::Interrupted { at, why } => {
+                self.place.settled = true;
+                self.break_off(at, BreakReason::Interrupted, why.clone());
             }
-            Record::RunEnded { at } => self.ended = Some(at.clone()),
+            Record::BrokenOff { at, reason, why } => {
+                if *reason == BreakReason::LostToReset {
+                    self.place.machine_lost();
+                }
+                self.place.settled = true;
+                self.break_off(at, *reason, Some(why.clone()));
+            }
+            Record::RunEnded { at } => {
+                self.place.settled = true;
+                self.ended = Some(at.clone());
+            }
         }
+    }
+
+    fn add_evidence(&mut self, core: u32, parts: &[(EvidenceKey, Evidence)], clocks: &[(u32, u64)]) {
+        let outcome = self.cores.entry(core).or_default();
+        for (key, evidence) in parts {
+            outcome.evidence.entry(key.clone()).or_default().add(evidence);
+        }
+        for &(mhz, count) in clocks {
+            *outcome.clocks.entry(mhz).or_default() += count;
+        }
+    }
+
+    fn break_off(&mut self, at: &str, reason: BreakReason, why: Option<String>) {
+        let open = self.open_step.take();
+        self.interruptions.push(Interruption {
+            at: at.to_owned(),
+            reason,
+            why,
+            load: open.as_ref().map(|open| open.load.clone()),
+            kernel: open.as_ref().and_then(|open| open.kernel.clone()),
+            cores: open.map(|open| open.cores).unwrap_or_default(),
+        });
     }
 
     /// Findings of this core: those kept whole and those only counted.
@@ -189,6 +319,16 @@ impl Outcome {
             self.findings.iter().filter(|f| f.core == Some(core) && f.kernel.as_deref() == Some(kernel)).count() as u64;
         let counted: u64 = self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, n)| n).sum();
         kept + if kept > 0 { counted } else { 0 }
+    }
+
+    /// What the evidence of this core under this load would have caught, at the multiplier where that is most.
+    pub fn catches_every_s(&self, core: u32, load: &str) -> Option<f64> {
+        let mut sums: BTreeMap<Option<u32>, Evidence> = BTreeMap::new();
+        for (key, part) in self.cores.get(&core)?.evidence.iter().filter(|(key, _)| key.load == load) {
+            sums.entry(key.multiplier).or_default().add(part);
+        }
+        let each = sums.values().filter_map(|sum| catches_every_s(sum.cpu_ns as f64 / 1e9, sum.findings));
+        each.max_by(f64::total_cmp)
     }
 
     /// The verdict of one core.

@@ -5,4 +5,4 @@ mod fold;
 pub mod jury;
 
 pub use finding::{Amendment, Class, Finding, Hex, Repeat};
-pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, catches_every_s};
+pub use fold::{BreakReason, CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Place, catches_every_s};

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufReader, Write},
+    path::PathBuf,
     process::exit,
     sync::{
         Arc, Mutex,
@@ -9,6 +10,7 @@ use std::{
         mpsc::{Sender, channel},
     },
     thread,
+    time::Duration,
 };
 
 use oddcore_kernels::Picture;
@@ -21,6 +23,7 @@ use super::{
 };
 use crate::{
     frame::{FrameReader, encode},
+    journal,
     platform::{self, SharedWords, crash},
 };
 
@@ -33,23 +36,57 @@ pub struct Options {
     pub slots: String,
     /// What a multiplier of one means, MHz.
     pub bclk_mhz: f64,
+    /// The run's folder and which of its sessions this is: where to leave word should the supervisor vanish.
+    pub run: PathBuf,
+    /// See `run`.
+    pub session: u32,
     /// A drill: this kernel, this fault.
     pub drill: Option<(String, Fault)>,
 }
 
+/// A worker that has lost its supervisor waits so long before it says so: what ends both at once is another matter.
+const VANISHED_AFTER: Duration = Duration::from_millis(300);
+
 /// The numbered, checksummed way to the supervisor, shared by all threads of a worker.
-pub struct Outbox(Mutex<u64>);
+pub struct Outbox {
+    sequence: Mutex<u64>,
+    last_word: Mutex<LastWord>,
+}
+
+/// What is to be left in the run's folder if the supervisor vanishes.
+struct LastWord {
+    run: PathBuf,
+    session: u32,
+    cpu: u32,
+}
 
 impl Outbox {
+    fn new(options: &Options) -> Self {
+        let last_word = LastWord { run: options.run.clone(), session: options.session, cpu: options.cpus[0] };
+        Self { sequence: Mutex::new(0), last_word: Mutex::new(last_word) }
+    }
+
     /// Sends a message; without a supervisor to hear it there is nothing left to do here.
     pub fn send(&self, message: &FromWorker) {
-        let mut sequence = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut sequence = self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut out = io::stdout().lock();
         let sent = encode(*sequence, message).and_then(|frame| out.write_all(&frame)).and_then(|()| out.flush());
         if sent.is_err() {
-            exit(0);
+            drop(sequence);
+            self.supervisor_vanished();
         }
         *sequence += 1;
+    }
+
+    /// Leaves word that the machine and this worker outlived the supervisor, and ends the process.
+    fn supervisor_vanished(&self) -> ! {
+        // Whoever comes second waits here until the first has ended the process.
+        let word = self.last_word.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        thread::sleep(VANISHED_AFTER);
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        // A folder that went away with the supervisor leaves nobody to tell.
+        let _ = journal::tell_supervisor_vanished(&word.run, word.session, word.cpu, at);
+        exit(0)
     }
 }
 
@@ -58,7 +95,7 @@ fn tell_panics(outbox: &Arc<Outbox>) {
     let outbox = Arc::clone(outbox);
     std::panic::set_hook(Box::new(move |panic| {
         // The panicking thread may hold the way out itself.
-        if outbox.0.try_lock().is_ok() {
+        if outbox.sequence.try_lock().is_ok() {
             outbox.send(&FromWorker::Failed { why: panic.to_string().replace('\n', " ") });
         }
     }));
@@ -66,9 +103,9 @@ fn tell_panics(outbox: &Arc<Outbox>) {
 
 /// Works until the supervisor says to leave or is gone. Never returns before.
 pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
-    let outbox = Arc::new(Outbox(Mutex::new(0)));
+    let outbox = Arc::new(Outbox::new(options));
     match start(options, pictures, &outbox) {
-        Ok(lanes) => listen(&lanes),
+        Ok(lanes) => listen(&lanes, &outbox),
         Err(error) => {
             outbox.send(&FromWorker::Failed { why: error.to_string() });
             return 2;
@@ -120,7 +157,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
     Ok(lanes)
 }
 
-fn listen(lanes: &[Sender<Order>]) {
+fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
     let mut commands = FrameReader::new(BufReader::new(io::stdin()));
     let mut shift: Option<Arc<Shift>> = None;
     let hand = |lane: usize, order: Order| lanes[lane].send(order).expect("a lane never ends before its worker");
@@ -146,8 +183,9 @@ fn listen(lanes: &[Sender<Order>]) {
                 hand(0, Order::PrePass(kernel, step, cases));
             }
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
-            // The supervisor is done, gone or no longer to be understood.
-            Ok(Some(ToWorker::Leave) | None) | Err(_) => exit(0),
+            Ok(Some(ToWorker::Leave)) => exit(0),
+            // The supervisor is gone, or no longer to be understood.
+            Ok(None) | Err(_) => outbox.supervisor_vanished(),
         }
     }
 }

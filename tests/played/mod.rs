@@ -1,0 +1,393 @@
+//! The supervisor with played cores, on a played clock, for tests that need cores which compute wrongly, die or take the
+//! machine down.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
+    io,
+    rc::Rc,
+    sync::atomic::AtomicU64,
+};
+
+use oddcore::{
+    journal::{
+        Journal, Store,
+        record::{Evidence, EvidenceKey, JOURNAL_VERSION, RunStarted},
+    },
+    machine::{self, Core, Root},
+    plan::{Load, Plan, Request, Step},
+    platform::{ProcessEnd, ThreadUsage},
+    supervisor::{
+        Setup, SoFar, Supervisor,
+        host::{Event, WorkerHost},
+        seams::{Clock, Pinner, View},
+    },
+    verdict::{Class, Finding, Hex, Outcome},
+    worker::{
+        Fault,
+        protocol::{Assignment, Case, FromWorker, LaneId, PROTOCOL, Progress, Redo, Source, Stamp, ToWorker, Vote},
+        slot::{SLOT_WORDS, Slot},
+    },
+};
+use oddcore_kernels::{Size, find};
+
+/// The kernel they work on.
+pub const KERNEL: &str = "gemm-f32";
+pub const SIGKILL: i32 = 9;
+pub const SIGSEGV: i32 = 11;
+
+/// How a played core behaves; 0 in `wrong_*` is right.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// Xored into the votes of its vector variants.
+    pub wrong_votes: u64,
+    /// Xored into what its scalar variant gives.
+    pub wrong_scalar: u64,
+    /// Xored into its outputs of goldens, found while working and when asked again.
+    pub wrong_golden: u64,
+    /// Found on CPUs of another core.
+    pub strays: bool,
+    /// Ends by this signal while working.
+    pub dies_working: Option<i32>,
+    /// Ends by this signal when asked again.
+    pub dies_again: Option<i32>,
+    /// Says something that is no frame.
+    pub garbles: bool,
+}
+
+/// Cores in their manners.
+pub struct Played {
+    now: Rc<Cell<u64>>,
+    manners: BTreeMap<u32, Manner>,
+    deaths: BTreeMap<u32, u32>,
+    slots: BTreeMap<u32, Vec<AtomicU64>>,
+    events: VecDeque<Event>,
+    later: BTreeMap<(u64, u64), (u32, FromWorker)>,
+    working: BTreeMap<u32, u32>,
+    order: u64,
+}
+
+/// How often a played core tells what it has done.
+const TELL_EVERY_NS: u64 = 5_000_000_000;
+
+/// What a lane does in so much time: three variants at clocks that wander.
+fn progress(assignment: &Assignment, ns: u64, salt: u64) -> Progress {
+    let wander = (assignment.seed.0 ^ salt) % 3;
+    let key = |n: u64, variant: &str| EvidenceKey {
+        multiplier: Some(57 + ((n + wander) % 4) as u32),
+        load: assignment.load.clone(),
+        kernel: KERNEL.into(),
+        variant: variant.into(),
+        isa: variant.into(),
+        footprint: "L3".into(),
+    };
+    let share = ns / 9;
+    let done = Evidence {
+        iterations: share / 1_000_000,
+        operations: share * 100,
+        findings: 0,
+        cpu_ns: share,
+        kernel_ns: share * 97 / 100,
+        check_ns: share * 2 / 100,
+    };
+    let variants = ["avx2", "avx-vnni", "scalar"];
+    let parts = (0..9).map(|n| (key(n, variants[n as usize % 3]), done)).collect();
+    let clocks = (0..24).map(|n| (5700 + n * 11 + wander as u32, 5)).collect();
+    Progress { step: assignment.step, parts, clocks, ..Progress::default() }
+}
+
+impl Played {
+    fn say(&mut self, core: u32, message: FromWorker) {
+        self.events.push_back(Event::Said { core, message });
+    }
+
+    fn later(&mut self, at_ns: u64, core: u32, message: FromWorker) {
+        self.order += 1;
+        self.later.insert((at_ns, self.order), (core, message));
+    }
+
+    fn die(&mut self, core: u32, signal: i32) {
+        *self.deaths.entry(core).or_default() += 1;
+        self.events.push_back(Event::Ended { core, end: ProcessEnd::Signalled(signal), pid: 1000 + core });
+    }
+
+    fn golden(manner: Manner) -> (Case, Hex, Hex) {
+        let golden = find(KERNEL).expect("in the list").goldens()[0];
+        let case = Case { source: Source::Golden, seed: Hex(golden.seed) };
+        (case, Hex(golden.input), Hex(golden.output ^ manner.wrong_golden))
+    }
+
+    fn results(manner: Manner, redo: &Redo) -> Vec<(Hex, Hex)> {
+        let result = match redo.case.source {
+            Source::Golden => {
+                let (_, input, output) = Self::golden(manner);
+                (input, output)
+            }
+            _ => {
+                let (input, output) = truth(redo.case.seed.0);
+                let wrong = if redo.variant == "scalar" { manner.wrong_scalar } else { manner.wrong_votes };
+                (Hex(input), Hex(output ^ wrong))
+            }
+        };
+        vec![result; redo.times as usize]
+    }
+}
+
+/// The right digests of a fresh input.
+fn truth(seed: u64) -> (u64, u64) {
+    let kernel = find(KERNEL).expect("in the list");
+    let mut job = kernel.new_job();
+    let token = kernel.variants().iter().find_map(|variant| variant.isa.token()).expect("scalar at least");
+    job.generate(Size::Fresh, seed);
+    job.run(token, &AtomicU64::new(0), None);
+    (job.input_digest(), job.output_digest())
+}
+
+impl WorkerHost for Played {
+    fn start(&mut self, core: &Core, _: Option<(&str, Fault)>) -> io::Result<()> {
+        self.slots.insert(core.core, (0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect());
+        let lanes = vec![LaneId { cpu: core.testable[0], thread: 1 }];
+        self.say(core.core, FromWorker::Hello { protocol: PROTOCOL, pid: 1000 + core.core, thread: 2, lanes });
+        Ok(())
+    }
+
+    fn send(&mut self, core: u32, message: &ToWorker) {
+        let manner = self.manners[&core];
+        let (case, _, output) = Self::golden(manner);
+        match message {
+            ToWorker::PrePass { kernel, cases, .. } => {
+                let vote = |case: &Case| {
+                    let (input, output) = truth(case.seed.0);
+                    Vote { case: *case, input: Hex(input), output: Hex(output ^ manner.wrong_votes), freivalds: None }
+                };
+                let votes = cases.iter().map(vote).collect();
+                self.say(core, FromWorker::PrePassDone { kernel: kernel.clone(), golden: true, votes });
+            }
+            ToWorker::Run(assignment) => {
+                Slot::of(&self.slots[&core], 0).enter(1, 0, case);
+                if let Some(signal) = manner.dies_working.filter(|_| !self.deaths.contains_key(&core)) {
+                    return self.die(core, signal);
+                }
+                if manner.garbles && !self.deaths.contains_key(&core) {
+                    return self.events.push_back(Event::Garbled { core, why: "played".into() });
+                }
+                if manner.wrong_golden != 0 || manner.strays {
+                    let stamp = Stamp {
+                        step: assignment.step,
+                        cpu: Some(if manner.strays { 77 } else { core }),
+                        affinity: if manner.strays { vec![77] } else { vec![core] },
+                        class: Class::Miscompute,
+                        kernel: KERNEL.into(),
+                        variant: "scalar".into(),
+                        case,
+                        iteration: 5,
+                        stage: None,
+                        element: vec![1, 2],
+                        expected: Some(Hex(0x2a)),
+                        actual: Some(Hex(0x802a)),
+                        wrong_elements: Some(1),
+                        clock_mhz: None,
+                        at_ns: self.now.get(),
+                        detail: String::new(),
+                        output: Some(output),
+                    };
+                    self.say(core, FromWorker::Finding(Box::new(stamp)));
+                }
+                // Told every five seconds, as a lane tells what it has done.
+                let (start, end) = (self.now.get(), assignment.deadline_ns.max(self.now.get()));
+                let mut told = start;
+                while told < end {
+                    let next = (told + TELL_EVERY_NS).min(end);
+                    let progress = progress(assignment, next - told, self.now.get() ^ u64::from(core));
+                    self.later(next, core, FromWorker::Progress(progress));
+                    told = next;
+                }
+                self.working.insert(core, assignment.step);
+                self.later(end, core, FromWorker::Idle { step: assignment.step });
+            }
+            ToWorker::Redo(redo) => match manner.dies_again {
+                Some(signal) => {
+                    Slot::of(&self.slots[&core], 0).enter(1, 0, redo.case);
+                    self.die(core, signal);
+                }
+                None => {
+                    let results = Self::results(manner, redo);
+                    self.say(core, FromWorker::Redone { ticket: redo.ticket, results });
+                }
+            },
+            ToWorker::Pause => {
+                self.later.retain(|_, (other, _)| *other != core);
+                if let Some(step) = self.working.remove(&core) {
+                    self.say(core, FromWorker::Idle { step });
+                }
+            }
+            ToWorker::Leave => {
+                self.events.push_back(Event::Ended { core, end: ProcessEnd::Exited(0), pid: 1000 + core });
+            }
+        }
+    }
+
+    fn kill(&mut self, core: u32) {
+        self.die(core, SIGKILL);
+    }
+
+    fn next_event(&mut self, timeout_ns: u64) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        let until = self.now.get() + timeout_ns.max(1_000_000);
+        match self.later.first_entry().filter(|entry| entry.key().0 <= until) {
+            Some(entry) => {
+                let ((at, _), (core, message)) = entry.remove_entry();
+                self.now.set(self.now.get().max(at));
+                Some(Event::Said { core, message })
+            }
+            None => {
+                self.now.set(until);
+                None
+            }
+        }
+    }
+
+    fn slots(&self, core: u32) -> &[AtomicU64] {
+        self.slots.get(&core).map_or(&[], Vec::as_slice)
+    }
+
+    fn usage(&self, _: u32, _: u64) -> Option<ThreadUsage> {
+        None
+    }
+}
+
+struct PlayedClock(Rc<Cell<u64>>);
+
+impl Clock for PlayedClock {
+    fn now_ns(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn timestamp(&self) -> String {
+        jiff::Timestamp::from_second(1_767_225_600 + (self.0.get() / 1_000_000_000) as i64)
+            .expect("in this millennium")
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+    }
+}
+
+/// Where nothing is kept or shown.
+pub struct Nowhere;
+
+impl Pinner for Nowhere {
+    fn keep_on(&self, _: &[u32]) {}
+}
+
+impl Store for Nowhere {
+    fn append(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl View for Nowhere {
+    fn step(&mut self, _: &Step) {}
+    fn tick(&mut self, _: &Outcome, _: f64) {}
+    fn finding(&mut self, _: &Finding) {}
+    fn amended(&mut self, _: &Finding) {}
+    fn note(&mut self, _: &str) {}
+}
+
+/// A run to be played: cores in their manners, how long, and where the journal goes.
+pub struct Play<'a> {
+    /// One for each core.
+    pub manners: &'a [Manner],
+    /// The run's length.
+    pub seconds: f64,
+    /// The journal's bytes.
+    pub store: Box<dyn Store>,
+    /// What came of it so far, and how many records that is.
+    pub so_far: Option<(SoFar, u64)>,
+    /// Who looks on.
+    pub view: &'a mut dyn View,
+    /// See the request's.
+    pub until_s: Option<f64>,
+}
+
+impl Play<'_> {
+    /// Plays it.
+    pub fn run(self) -> Outcome {
+        let cores: Vec<u32> = (0..self.manners.len() as u32).collect();
+        let now = Rc::new(Cell::new(1));
+        let host = Played {
+            now: Rc::clone(&now),
+            manners: cores.iter().copied().zip(self.manners.iter().copied()).collect(),
+            deaths: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            events: VecDeque::new(),
+            later: BTreeMap::new(),
+            working: BTreeMap::new(),
+            order: 0,
+        };
+        let (so_far, records) = self.so_far.map_or((None, 0), |(so_far, records)| (Some(so_far), records));
+        Supervisor::run(Setup {
+            run: so_far
+                .as_ref()
+                .and_then(|so_far| so_far.outcome.run.clone())
+                .unwrap_or_else(|| opening(&cores, self.seconds, self.until_s)),
+            so_far,
+            images: 0,
+            drill: None,
+            host: Box::new(host),
+            clock: Box::new(PlayedClock(now)),
+            pinner: Box::new(Nowhere),
+            journal: Journal::after(records, self.store),
+            view: self.view,
+        })
+    }
+}
+
+/// The opening record of a run on those cores.
+pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted {
+    let nothing = tempfile::tempdir().expect("a folder");
+    let machine = machine::read(&Root::at(nothing.path()), cores).expect("a machine");
+    let request = Request {
+        cores: cores.to_vec(),
+        kernels: vec![KERNEL.into()],
+        loads: Load::ALL.to_vec(),
+        seconds,
+        seed: Hex(1),
+        until_s,
+    };
+    RunStarted {
+        journal: JOURNAL_VERSION,
+        version: "0".into(),
+        run: "played".into(),
+        profile: "quick".into(),
+        seed: Hex(1),
+        drill: false,
+        started: "2026-01-01T00:00:00Z".into(),
+        machine,
+        cores: cores.to_vec(),
+        not_tested: Vec::new(),
+        images: Vec::new(),
+        plan: Plan::Asked(request),
+    }
+}
+
+/// A short run with one played core for each manner.
+pub fn play(manners: &[Manner]) -> Outcome {
+    Play { manners, seconds: 4.0, store: Box::new(Nowhere), so_far: None, view: &mut Nowhere, until_s: None }.run()
+}
+
+/// A sound core.
+pub const RIGHT: Manner = Manner {
+    wrong_votes: 0,
+    wrong_scalar: 0,
+    wrong_golden: 0,
+    strays: false,
+    dies_working: None,
+    dies_again: None,
+    garbles: false,
+};
