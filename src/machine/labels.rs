@@ -1,10 +1,10 @@
-//! What people call a core.
+//! What people call a core, and its APIC ids.
 
 use std::collections::BTreeMap;
 
 use super::{Core, Kind, format_cpu_list};
 
-/// Gives every core its short name and its label.
+/// Gives every core its short name, its label and its APIC ids.
 pub fn give(cores: &mut [Core], cpuinfo: &str) {
     let apic = apic_ids(cpuinfo);
     let bios = bios_numbers(cores, &apic);
@@ -18,14 +18,14 @@ pub fn give(cores: &mut [Core], cpuinfo: &str) {
         let count = counts.entry(letter).or_default();
         core.short = format!("{letter}{count}");
         *count += 1;
-        let mut ids: Vec<u32> = core.cpus.iter().filter_map(|cpu| apic.get(cpu)).copied().collect();
-        ids.sort_unstable();
+        core.apic = core.cpus.iter().filter_map(|cpu| apic.get(cpu)).copied().collect();
+        core.apic.sort_unstable();
         let mut parts = vec![format!("CPU {}", format_cpu_list(&core.cpus))];
         if let Some(bios) = bios {
             parts.insert(0, format!("BIOS {bios}"));
         }
-        if !ids.is_empty() {
-            parts.push(format!("APIC {}", format_cpu_list(&ids)));
+        if !core.apic.is_empty() {
+            parts.push(format!("APIC {}", format_cpu_list(&core.apic)));
         }
         core.label = format!("{} ({})", core.short, parts.join(", "));
     }

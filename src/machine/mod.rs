@@ -5,6 +5,7 @@ mod cpu_list;
 mod labels;
 mod root;
 mod topology;
+pub mod traces;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct Core {
     pub short: String,
     /// Its CPUs that are online.
     pub cpus: Vec<u32>,
+    /// Their APIC ids, ascending, where told: what a machine check names.
+    #[serde(default)]
+    pub apic: Vec<u32>,
     /// Those that this process may run on.
     pub testable: Vec<u32>,
     /// Its kind.
@@ -139,10 +143,11 @@ fn os(root: &Root) -> String {
     format!("{system}{kernel}{}", distribution.unwrap_or_default())
 }
 
-fn boot(root: &Root) -> Option<Boot> {
-    let id = root.read("/proc/sys/kernel/random/boot_id")?;
-    let stat = root.read("/proc/stat")?;
-    let booted_at_s = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok();
+/// The boot that the machine below `root` is in.
+pub fn boot(root: &Root) -> Option<Boot> {
+    let id = root.read("/proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?;
+    let stat = root.read("/proc/stat").unwrap_or_default();
+    let booted_at_s = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
     Some(Boot { id, booted_at_s })
 }
 

@@ -1,15 +1,16 @@
 //! Where descriptions of the machine are read from: the real root, or a folder with a recording or a model of one.
 
 use std::{
-    fs::File,
-    io::Read,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
-/// The most that is read of one file.
+/// The most that is read of one text file.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// The folder that stands for `/`.
+/// The folder that stands for `/`. Nothing outside of it is read, wherever its links point.
 #[derive(Clone, Debug)]
 pub struct Root(PathBuf);
 
@@ -21,19 +22,104 @@ impl Root {
 
     /// Another one.
     pub fn at(dir: &Path) -> Self {
-        Self(dir.to_owned())
+        Self(fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()))
     }
 
     /// The trimmed text of a file given by its absolute path; `None` if it cannot be read.
     pub fn read(&self, path: &str) -> Option<String> {
-        let mut text = String::new();
-        let file = File::open(self.0.join(path.trim_start_matches('/'))).ok()?;
-        file.take(BYTES_MAX).read_to_string(&mut text).ok()?;
-        Some(text.trim().to_owned())
+        let bytes = self.head(path, BYTES_MAX)?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
     /// The same as a number.
     pub fn number<T: std::str::FromStr>(&self, path: &str) -> Option<T> {
         self.read(path)?.parse().ok()
+    }
+
+    /// The first `limit` bytes of a file.
+    pub fn head(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(path)?.take(limit).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The last `limit` bytes of a file.
+    pub fn tail(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        let mut file = self.open(path)?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// When a file was last written, seconds since 1970.
+    pub fn modified_s(&self, path: &str) -> Option<i64> {
+        let modified = fs::metadata(self.inside(path)?).ok()?.modified().ok()?;
+        i64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+    }
+
+    /// The names in a folder, sorted; those that are no text are left out. Empty if there is no such folder.
+    pub fn list(&self, path: &str) -> Vec<String> {
+        let Some(entries) = self.inside(path).and_then(|path| fs::read_dir(path).ok()) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Only plain files: a pipe would keep us waiting.
+    fn open(&self, path: &str) -> Option<File> {
+        let path = self.inside(path)?;
+        fs::metadata(&path).ok()?.is_file().then(|| File::open(path).ok()).flatten()
+    }
+
+    /// Where that path leads, with all links followed, if it stays below the root.
+    fn inside(&self, path: &str) -> Option<PathBuf> {
+        let path = fs::canonicalize(self.0.join(path.trim_start_matches('/'))).ok()?;
+        path.starts_with(&self.0).then_some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_tails_and_lists() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("log")).expect("writable");
+        fs::write(folder.path().join("log/b"), "0123456789\n").expect("writable");
+        fs::write(folder.path().join("log/a"), [0xff, b'x']).expect("writable");
+        let root = Root::at(folder.path());
+        assert_eq!(root.list("/log"), ["a", "b"]);
+        assert!(root.list("/nowhere").is_empty());
+        assert_eq!(root.head("/log/b", 3).as_deref(), Some(&b"012"[..]));
+        assert_eq!(root.tail("/log/b", 3).as_deref(), Some(&b"89\n"[..]));
+        assert_eq!(root.tail("/log/b", 300).map(|bytes| bytes.len()), Some(11));
+        assert_eq!(root.number("/log/b"), Some(123_456_789_u64));
+        assert_eq!(root.read("/log/a").as_deref(), Some("\u{fffd}x"));
+        assert!(root.modified_s("/log/a").is_some_and(|s| s > 0));
+        assert_eq!(root.head("/log", 3), None, "a folder is no file");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_outside_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (inside, secret) = (folder.path().join("root"), folder.path().join("secret"));
+        fs::create_dir(&inside).expect("writable");
+        fs::write(&secret, "secret").expect("writable");
+        fs::write(inside.join("mine"), "mine").expect("writable");
+        std::os::unix::fs::symlink(&secret, inside.join("out")).expect("writable");
+        std::os::unix::fs::symlink(folder.path(), inside.join("up")).expect("writable");
+        std::os::unix::fs::symlink("mine", inside.join("in")).expect("writable");
+        let root = Root::at(&inside);
+        assert_eq!(root.read("/in").as_deref(), Some("mine"));
+        for path in ["/out", "/up/secret", "/../secret"] {
+            assert_eq!(root.read(path), None, "{path}");
+            assert_eq!((root.head(path, 9), root.tail(path, 9), root.modified_s(path)), (None, None, None), "{path}");
+        }
+        assert!(root.list("/up").is_empty() && root.list("/..").is_empty());
     }
 }

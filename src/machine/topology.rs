@@ -51,6 +51,7 @@ pub fn cores(root: &Root, allowed: &[u32], missing: &mut Vec<String>) -> Vec<Cor
                 .number::<f64>(&format!("/sys/devices/system/cpu/cpu{first}/cpufreq/cpuinfo_max_freq"))
                 .map(|khz| TopClock { mhz: khz / 1000.0, known: false }),
             favoured_rank: None,
+            apic: Vec::new(),
             cpus,
         })
         .collect();

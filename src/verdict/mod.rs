@@ -3,6 +3,7 @@
 pub mod finding;
 mod fold;
 pub mod jury;
+pub mod loss;
 
 pub use finding::{Amendment, Class, Finding, Hex, Repeat};
 pub use fold::{BreakReason, CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Place, catches_every_s};
