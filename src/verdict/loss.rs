@@ -153,3 +153,135 @@ fn same_boot(a: &str, b: &str) -> bool {
 fn digits(id: &str) -> impl Iterator<Item = char> + '_ {
     id.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::traces::{KernelPanic, Sign};
+
+    /// The run's boot began at 1,000, its step at 5,000; it was last seen at 6,000; this boot began at 7,000.
+    fn reset() -> (DeadRun, Traces) {
+        let boot = |id: &str, at| Some(Boot { id: id.into(), booted_at_s: Some(at) });
+        let dead = DeadRun {
+            boot: boot("aaaa-1", 1000),
+            last_seen_s: 6000,
+            heartbeat_every_s: 10,
+            asked_to_stop: false,
+            supervisor_vanished: false,
+            step_started_s: Some(5000),
+        };
+        (dead, Traces { boot: boot("bbbb-2", 7000), ..Traces::default() })
+    }
+
+    fn sign(boot: Option<&str>, at_s: i64) -> Sign {
+        Sign { source: "a test".into(), boot: boot.map(str::to_owned), at_s }
+    }
+
+    fn check(at_s: i64) -> MachineCheck {
+        MachineCheck { at_s, apic: Some(8), cpu: Some(2), bank: 0, status: 1 << 61, uncorrected: true }
+    }
+
+    fn set_boot(boot: &mut Option<Boot>, id: &str, at: Option<u64>) {
+        *boot = Some(Boot { id: id.into(), booted_at_s: at });
+    }
+
+    /// What is changed of the plain reset.
+    type Change = fn(&mut DeadRun, &mut Traces);
+
+    #[test]
+    fn what_excuses_the_cores() {
+        let table: [(&str, &str, Change); 16] = [
+            ("a signal", "asked to stop", |dead, _| dead.asked_to_stop = true),
+            ("a worker's record", "supervisor was ended", |dead, _| dead.supervisor_vanished = true),
+            ("no boot then", "not known", |dead, _| dead.boot = None),
+            ("no boot now", "not known", |_, now| now.boot = None),
+            ("an empty id", "not known", |dead, _| set_boot(&mut dead.boot, " - ", Some(1000))),
+            ("the same boot", "not been booted since", |_, now| set_boot(&mut now.boot, "AAAA1", Some(1000))),
+            ("the same boot, its time unknown", "not been booted", |_, now| set_boot(&mut now.boot, "aaaa-1", None)),
+            ("an earlier boot", "clock was changed", |_, now| set_boot(&mut now.boot, "bbbb-2", Some(999))),
+            ("two boots at once", "another machine", |_, now| set_boot(&mut now.boot, "bbbb-2", Some(1000))),
+            ("a clean shutdown", "orderly", |_, now| now.shutdowns = vec![6000]),
+            ("a clean shutdown before two boots", "orderly", |_, now| {
+                (now.boots, now.shutdowns) = (vec![1000, 6500, 7000], vec![900, 6400, 6900]);
+            }),
+            ("a clean shutdown, this boot's time unknown", "orderly", |_, now| {
+                set_boot(&mut now.boot, "bbbb-2", None);
+                now.shutdowns = vec![6400];
+            }),
+            ("the OS's journal went on", "lived on for at least 21 s", |_, now| {
+                now.signs = vec![sign(Some("AAAA1"), 6021)];
+            }),
+            ("the OS's journal went on, the clock was set back later", "lived on", |_, now| {
+                now.signs = vec![sign(Some("aaaa1"), 7500)];
+            }),
+            ("a login after the end", "lived on", |_, now| now.signs = vec![sign(None, 6021)]),
+            ("a machine check does not change a signal", "asked to stop", |dead, now| {
+                dead.asked_to_stop = true;
+                now.machine_checks = vec![check(5500)];
+            }),
+        ];
+        for (case, why, change) in table {
+            let (mut dead, mut now) = reset();
+            change(&mut dead, &mut now);
+            let loss = weigh(&dead, &now);
+            assert_eq!(loss.reason, LossReason::Interrupted, "{case}: {loss:?}");
+            assert!(loss.why.contains(why), "{case}: {loss:?}");
+            assert!(loss.machine_checks.is_empty() && !loss.power_cut_excluded, "{case}: {loss:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_excuse_the_cores() {
+        let table: [(&str, Change); 10] = [
+            ("nothing at all", |_, _| {}),
+            ("this boot's time unknown", |_, now| set_boot(&mut now.boot, "bbbb-2", None)),
+            ("the run's boot's time unknown", |dead, _| set_boot(&mut dead.boot, "aaaa-1", None)),
+            ("a shutdown before the run was last seen", |_, now| now.shutdowns = vec![5999]),
+            ("a shutdown of the next boot", |_, now| (now.boots, now.shutdowns) = (vec![6500], vec![6600])),
+            ("a shutdown that this boot's time contradicts", |_, now| now.shutdowns = vec![7001]),
+            ("a sign within two heartbeats", |_, now| now.signs = vec![sign(Some("aaaa1"), 6020), sign(None, 6020)]),
+            ("another boot's journal", |_, now| now.signs = vec![sign(Some("bbbb2"), 7100), sign(Some("cccc"), 6500)]),
+            ("a login after the next boot", |_, now| now.signs = vec![sign(None, 7001)]),
+            ("a login after a boot between", |_, now| (now.boots, now.signs) = (vec![6010], vec![sign(None, 6500)])),
+        ];
+        for (case, change) in table {
+            let (mut dead, mut now) = reset();
+            change(&mut dead, &mut now);
+            let loss = weigh(&dead, &now);
+            assert_eq!(loss.reason, LossReason::LostToReset, "{case}: {loss:?}");
+            assert!(loss.why.contains("a power cut is not excluded") && !loss.power_cut_excluded, "{case}: {loss:?}");
+        }
+    }
+
+    #[test]
+    fn what_excludes_a_power_cut() {
+        let panic = |at_s| KernelPanic { source: "a test".into(), at_s };
+        let table: [(&str, Vec<KernelPanic>, Vec<MachineCheck>, bool, usize); 9] = [
+            ("a panic", vec![panic(6001)], vec![], true, 0),
+            ("an old panic", vec![panic(4999)], vec![], false, 0),
+            ("a machine check during the step", vec![], vec![check(5000)], true, 1),
+            ("one found by the next boot", vec![], vec![check(7002)], true, 1),
+            ("one long after it", vec![], vec![check(7601)], false, 0),
+            ("one before the step", vec![], vec![check(4999)], false, 0),
+            ("a corrected one", vec![], vec![MachineCheck { uncorrected: false, ..check(5500) }], false, 0),
+            ("one that names no CPU", vec![], vec![MachineCheck { apic: None, cpu: None, ..check(5500) }], false, 0),
+            ("both", vec![panic(6001)], vec![check(5500), check(6000)], true, 2),
+        ];
+        for (case, panics, machine_checks, excluded, named) in table {
+            let (dead, mut now) = reset();
+            (now.panics, now.machine_checks) = (panics, machine_checks);
+            let loss = weigh(&dead, &now);
+            assert_eq!(loss.reason, LossReason::LostToReset, "{case}");
+            assert_eq!((loss.power_cut_excluded, loss.machine_checks.len()), (excluded, named), "{case}: {loss:?}");
+            assert_eq!(loss.why.contains("not excluded"), !excluded, "{case}: {loss:?}");
+        }
+    }
+
+    #[test]
+    fn without_an_open_step_the_last_sign_of_life_is_the_start() {
+        let (mut dead, mut now) = reset();
+        dead.step_started_s = None;
+        now.machine_checks = vec![check(5500), check(6001)];
+        assert_eq!(weigh(&dead, &now).machine_checks, [check(6001)]);
+    }
+}
