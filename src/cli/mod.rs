@@ -6,6 +6,7 @@ mod kernels;
 mod output;
 mod picture;
 mod report;
+mod resume;
 mod run;
 mod selection;
 mod session;
@@ -28,6 +29,9 @@ pub enum CliError {
     /// A journal.
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
+    /// A run that was to be gone on with.
+    #[error(transparent)]
+    Aftermath(#[from] crate::supervisor::aftermath::AftermathError),
     /// The machine.
     #[error(transparent)]
     Machine(#[from] crate::machine::MachineError),
@@ -83,7 +87,7 @@ enum Command {
     /// One kernel once; prints each stage's digest.
     Kernel(kernels::KernelArgs),
     /// Go on with a run that was cut short.
-    Resume(Later),
+    Resume(resume::ResumeArgs),
     /// Each kernel's throughput on each core.
     Bench(Later),
     /// Any deterministic program on each core in turn.
@@ -126,14 +130,17 @@ struct WorkerArgs {
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
 pub fn main(cli: Cli) -> Result<u8, CliError> {
     match cli.command {
-        None => run::run(cli.run),
+        None => {
+            resume::say_what_became_of_the_last_run(&cli.run.place)?;
+            run::run(cli.run)
+        }
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Drill(args)) => run::drill(args),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Cores(args)) => cores::cores(&args),
         Some(Command::Kernels(args)) => kernels::kernels(&args),
         Some(Command::Kernel(args)) => kernels::kernel(&args),
-        Some(Command::Resume(_)) => not_yet("oddcore resume"),
+        Some(Command::Resume(args)) => resume::resume(args),
         Some(Command::Bench(_)) => not_yet("oddcore bench"),
         Some(Command::Exec(_)) => not_yet("oddcore exec"),
         Some(Command::Tune(_)) => not_yet("oddcore tune"),

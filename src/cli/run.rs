@@ -62,7 +62,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     seed: Option<u64>,
     #[command(flatten)]
-    place: PlaceArgs,
+    pub place: PlaceArgs,
     #[arg(long, hide = true)]
     expect: Option<String>,
     #[arg(long, hide = true)]

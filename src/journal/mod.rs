@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use record::Record;
-pub use runs::{JOURNAL_FILE, RunsError, create_run, find_run, newest_runs};
+pub use runs::{JOURNAL_FILE, RunsError, create_run, find_run, newest_runs, runs_folder};
 pub use store::{FileStore, Store};
 pub use vanished::{supervisor_vanished, tell_supervisor_vanished};
 
@@ -90,7 +90,7 @@ pub struct Read {
     /// The sound records, in order.
     pub records: Vec<Record>,
     /// What cut the reading short, if anything did.
-    pub tail: Option<String>,
+    pub tail: Option<FrameError>,
     /// Length in bytes of the sound part.
     pub good_bytes: u64,
 }
@@ -112,7 +112,7 @@ pub fn read_from(name: &str, source: impl BufRead) -> Result<Read, JournalError>
             Ok(Some(record)) => records.push(record),
             Ok(None) => break None,
             Err(FrameError::Io(source)) => return Err(JournalError::Open { path: name, source }),
-            Err(error) => break Some(error.to_string()),
+            Err(error) => break Some(error),
         }
     };
     match records.first() {
@@ -120,6 +120,8 @@ pub fn read_from(name: &str, source: impl BufRead) -> Result<Read, JournalError>
             Err(JournalError::TooNew { path: name, found: run.journal, known: record::JOURNAL_VERSION })
         }
         Some(Record::RunStarted(_)) => Ok(Read { records, tail, good_bytes: reader.good_bytes() }),
-        _ => Err(JournalError::NoStart { path: name, why: tail.unwrap_or_else(|| "empty".into()) }),
+        _ => {
+            Err(JournalError::NoStart { path: name, why: tail.map_or_else(|| "empty".into(), |tail| tail.to_string()) })
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     machine::{Boot, Machine},
     plan::{Plan, Step},
-    verdict::{Amendment, BreakReason, Class, Finding, Hex},
+    verdict::{Amendment, Class, Finding, Hex, LossReason},
 };
 
 /// The journal's format; a reader refuses a newer one and knows all older ones.
@@ -101,7 +101,7 @@ pub enum Record {
         /// When it was last known to be alive, RFC 3339.
         at: String,
         /// What is to be thought of it.
-        reason: BreakReason,
+        reason: LossReason,
         /// In words.
         why: String,
     },

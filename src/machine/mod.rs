@@ -1,5 +1,6 @@
 //! The machine: a snapshot of this computer, read once, from text that a test can replace.
 
+mod changes;
 pub mod clock;
 mod cpu_list;
 mod labels;

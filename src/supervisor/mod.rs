@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: a finding is bound to a core by which process sent it, never by what the worker says of itself.
 
+pub mod aftermath;
 mod crew;
 pub mod death;
 pub mod host;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     plan::Step,
-    verdict::{Amendment, Class, Finding, Hex, Outcome, Repeat},
+    verdict::{Amendment, Class, Finding, Hex, Outcome},
     worker::{
         Fault,
         protocol::{Assignment, Case, Source, Stamp, ToWorker, Truth},
@@ -364,32 +365,8 @@ impl<'a> Supervisor<'a> {
 
     /// A finding of `core` with everything unknown but where and when.
     fn blank_finding(&self, core: u32, class: Class, at_ns: u64) -> Finding {
-        Finding {
-            id: 0,
-            core: Some(core),
-            suspects: Vec::new(),
-            cpu: None,
-            class,
-            repeat: Repeat::Unknown,
-            kernel: None,
-            variant: None,
-            load: self.step.as_ref().map(|step| step.load.clone()).unwrap_or_default(),
-            seed: None,
-            iteration: None,
-            stage: None,
-            element: Vec::new(),
-            expected: None,
-            actual: None,
-            xor: None,
-            wrong_elements: None,
-            clock_mhz: None,
-            multiplier: None,
-            seconds_in: self.seconds_in(at_ns),
-            detail: String::new(),
-            output_digest: None,
-            source: None,
-            signal: None,
-        }
+        let load = self.step.as_ref().map(|step| step.load.clone()).unwrap_or_default();
+        Finding::blank(core, class, load, self.seconds_in(at_ns))
     }
 
     /// A finding about what a lane was doing when its worker died or was ended.

@@ -129,6 +129,38 @@ pub struct Finding {
     pub signal: Option<i32>,
 }
 
+impl Finding {
+    /// A finding of `core` of which nothing else is known.
+    pub fn blank(core: u32, class: Class, load: String, seconds_in: f64) -> Self {
+        Self {
+            id: 0,
+            core: Some(core),
+            suspects: Vec::new(),
+            cpu: None,
+            class,
+            repeat: Repeat::Unknown,
+            kernel: None,
+            variant: None,
+            load,
+            seed: None,
+            iteration: None,
+            stage: None,
+            element: Vec::new(),
+            expected: None,
+            actual: None,
+            xor: None,
+            wrong_elements: None,
+            clock_mhz: None,
+            multiplier: None,
+            seconds_in,
+            detail: String::new(),
+            output_digest: None,
+            source: None,
+            signal: None,
+        }
+    }
+}
+
 /// What an investigation changes of a finding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Amendment {

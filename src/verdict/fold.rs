@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, finding::Class};
+use super::{Finding, LossReason, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Record, RunStarted},
     machine::Boot,
@@ -76,23 +76,13 @@ pub struct OpenStep {
     pub cores: Vec<u32>,
 }
 
-/// What a break in a run was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BreakReason {
-    /// Stopped or ended from outside: nobody's fault.
-    Interrupted,
-    /// The machine froze, reset or lost its power under the run.
-    LostToReset,
-}
-
 /// One break in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interruption {
     /// When, RFC 3339.
     pub at: String,
     /// What it was.
-    pub reason: BreakReason,
+    pub reason: LossReason,
     /// In words.
     #[serde(default)]
     pub why: Option<String>,
@@ -268,10 +258,10 @@ impl Outcome {
             Record::Note { text } => self.notes.push(text.clone()),
             Record::Interrupted { at, why } => {
                 self.place.settled = true;
-                self.break_off(at, BreakReason::Interrupted, why.clone());
+                self.break_off(at, LossReason::Interrupted, why.clone());
             }
             Record::BrokenOff { at, reason, why } => {
-                if *reason == BreakReason::LostToReset {
+                if *reason == LossReason::LostToReset {
                     self.place.machine_lost();
                 }
                 self.place.settled = true;
@@ -294,7 +284,7 @@ impl Outcome {
         }
     }
 
-    fn break_off(&mut self, at: &str, reason: BreakReason, why: Option<String>) {
+    fn break_off(&mut self, at: &str, reason: LossReason, why: Option<String>) {
         let open = self.open_step.take();
         self.interruptions.push(Interruption {
             at: at.to_owned(),

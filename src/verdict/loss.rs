@@ -256,7 +256,8 @@ mod tests {
     #[test]
     fn what_excludes_a_power_cut() {
         let panic = |at_s| KernelPanic { source: "a test".into(), at_s };
-        let table: [(&str, Vec<KernelPanic>, Vec<MachineCheck>, bool, usize); 9] = [
+        type Row = (&'static str, Vec<KernelPanic>, Vec<MachineCheck>, bool, usize);
+        let table: [Row; 9] = [
             ("a panic", vec![panic(6001)], vec![], true, 0),
             ("an old panic", vec![panic(4999)], vec![], false, 0),
             ("a machine check during the step", vec![], vec![check(5000)], true, 1),

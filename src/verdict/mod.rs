@@ -6,4 +6,5 @@ pub mod jury;
 pub mod loss;
 
 pub use finding::{Amendment, Class, Finding, Hex, Repeat};
-pub use fold::{BreakReason, CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Place, catches_every_s};
+pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Place, catches_every_s};
+pub use loss::{Loss, LossReason};

@@ -35,6 +35,9 @@ fn what_cannot_be_is_refused_in_one_line() {
     refuses(&["kernel", "gemm-f32", "--image", "kernels/tests/data/astronaut.png"], "takes no picture");
     refuses(&["drill", "--kernels", "*"], "exactly one kernel");
     refuses(&["report", "no-such-run"], "no run found");
+    refuses(&["resume", "no-such-run"], "no run found");
+    refuses(&["resume"], "no unfinished run");
+    refuses(&["run", "--until", "never"], "--until never");
 }
 
 #[test]
@@ -45,7 +48,6 @@ fn what_later_versions_bring_is_refused_in_one_line() {
         &["run", "--beside", "true"],
         &["run", "--html", "x.html"],
         &["run", "--dry-run"],
-        &["resume"],
         &["bench"],
         &["exec", "--", "true"],
         &["tune"],

@@ -1,0 +1,131 @@
+//! `oddcore resume`, and what a plain `oddcore` says of a run that was found dead.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_machine, session::Session};
+use crate::{
+    journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
+    machine::{Root, traces},
+    supervisor::{
+        SoFar,
+        aftermath::{self, AftermathError, Found},
+    },
+    verdict::{Loss, LossReason},
+};
+
+/// Options of `resume`.
+#[derive(Args)]
+pub struct ResumeArgs {
+    /// A run's id or folder; the newest that has not ended without it.
+    run: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Goes on with a run that a crash, a reset or an interrupt cut short.
+pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
+    let machine = read_machine(args.place.root.as_deref())?;
+    let json = JsonTarget::open(args.place.json.as_deref())?;
+    let runs = args.place.runs.as_deref();
+    let (folder, mut found) = match &args.run {
+        Some(run) => {
+            let folder = find_run(runs, Some(run))?;
+            let found = aftermath::open(&folder)?;
+            (folder, found)
+        }
+        None => newest_unfinished(runs)?,
+    };
+    let id = found.run.run.clone();
+    let refuse = |why: &str| Err(CliError::Usage(format!("{id}: {why}")));
+    if let Some(ended) = &found.outcome.ended {
+        return refuse(&format!("this run ended at {ended}; there is nothing left of it to go on with"));
+    }
+    if found.run.drill {
+        return refuse("a drill is not gone on with; begin another with oddcore drill");
+    }
+    if let Some(kernel) = found.run.plan.kernels().into_iter().find(|name| oddcore_kernels::find(name).is_none()) {
+        return refuse(&format!("this version has no kernel {kernel}; go on with version {}", found.run.version));
+    }
+    for image in &found.run.images {
+        picture::read(Path::new(image))?;
+    }
+    let loss = settle(&folder, &mut found, args.place.root.as_deref())?;
+    say(&match &loss {
+        Some(loss) => format!("Run {id}: {}.{}", loss.why, suspects(&found, loss)),
+        None => format!("Run {id}: {}.", last_break(&found)),
+    });
+    let changes = machine.changes_since(&found.run.machine);
+    let mut run = found.run;
+    run.machine = run.machine.with_cpus_of(&machine);
+    let number = found.outcome.place.sessions + 1;
+    let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
+    let session = Session { folder, number, run, so_far: Some(so_far), drill: None };
+    Ok(session.carry_out(found.journal, &json)?.exit_code())
+}
+
+/// What the newest run came to, if it died without a word: said and booked before another begins.
+pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError> {
+    let newest = runs_folder(place.runs.as_deref()).ok().and_then(|runs| newest_runs(&runs).into_iter().next());
+    let Some(folder) = newest else { return Ok(()) };
+    // One that is at work, or cannot be read, is no reason not to begin another.
+    let Ok(mut found) = aftermath::open(&folder) else { return Ok(()) };
+    if let Some(loss) = settle(&folder, &mut found, place.root.as_deref())? {
+        let id = &found.run.run;
+        let on = if found.run.drill { String::new() } else { " Go on with it: oddcore resume".to_owned() };
+        say(&format!("The last run, {id}, did not end: {}.{}{on}", loss.why, suspects(&found, &loss)));
+    }
+    Ok(())
+}
+
+fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> {
+    let runs = runs_folder(runs)?;
+    let mut in_use = None;
+    for folder in newest_runs(&runs) {
+        match aftermath::open(&folder) {
+            Ok(found) if found.outcome.ended.is_none() && !found.run.drill => return Ok((folder, found)),
+            Err(error @ AftermathError::InUse { .. }) => in_use = in_use.or(Some(error)),
+            // Damaged ones are for whoever names them.
+            _ => {}
+        }
+    }
+    Err(in_use.map_or_else(
+        || CliError::Usage(format!("{}: no unfinished run to go on with", runs.display())),
+        CliError::Aftermath,
+    ))
+}
+
+fn settle(folder: &Path, found: &mut Found, root: Option<&Path>) -> Result<Option<Loss>, CliError> {
+    let traces = traces::read(&root.map_or_else(Root::real, Root::at));
+    let vanished = supervisor_vanished(folder, found.outcome.place.sessions);
+    Ok(found.settle(vanished, &traces)?)
+}
+
+fn suspects(found: &Found, loss: &Loss) -> String {
+    if loss.reason != LossReason::LostToReset {
+        return String::new();
+    }
+    let cores = found.outcome.interruptions.last().map(|last| last.cores.as_slice()).unwrap_or_default();
+    let name = |core: &u32| found.run.machine.cores.iter().find(|c| c.core == *core).map(|c| c.short.as_str());
+    let names: Vec<&str> = cores.iter().filter_map(name).collect();
+    match names.as_slice() {
+        [] => " No core was under load.".to_owned(),
+        [one] => format!(" Under load was {one}."),
+        several => format!(" Under load were {}.", several.join(" ")),
+    }
+}
+
+fn last_break(found: &Found) -> String {
+    let last = found.outcome.interruptions.last();
+    let why = last.and_then(|last| last.why.clone()).unwrap_or_else(|| "stopped from outside".to_owned());
+    format!("interrupted ({why})")
+}
+
+/// To people, whatever standard output is for.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,150 @@
+//! A run that is not running any more: its journal is opened for writing again, and if nobody knows yet how its last session
+//! ended, that is weighed and booked, so that the answer stands whatever becomes of the traces.
+
+use std::{io, path::Path};
+
+use super::HEARTBEAT_NS;
+use crate::{
+    frame::FrameError,
+    journal::{self, FileStore, JOURNAL_FILE, Journal, JournalError, Record, record::RunStarted},
+    machine::traces::Traces,
+    verdict::{
+        Class, Finding, Loss, LossReason, Outcome,
+        loss::{DeadRun, weigh},
+    },
+};
+
+/// Why a run cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum AftermathError {
+    /// Its journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Somebody else has it.
+    #[error("{path}: another oddcore is at work on this run; wait for it, or stop it")]
+    InUse {
+        /// The journal.
+        path: String,
+    },
+    /// Its journal cannot be written.
+    #[error("{path}: the journal cannot be written: {source}")]
+    Unwritable {
+        /// The journal.
+        path: String,
+        /// What the OS said.
+        source: io::Error,
+    },
+    /// Going on would cut off what a later version wrote.
+    #[error("{path}: {error}; it was written by another version of oddcore, go on with that one")]
+    NotUnderstood {
+        /// The journal.
+        path: String,
+        /// What was met.
+        error: FrameError,
+    },
+}
+
+/// A run whose journal is open for writing, behind its last sound record.
+pub struct Found {
+    /// The opening record.
+    pub run: RunStarted,
+    /// What came of it so far.
+    pub outcome: Outcome,
+    /// The journal.
+    pub journal: Journal,
+    path: String,
+}
+
+/// Opens the run in `folder`, cutting off a torn end.
+pub fn open(folder: &Path) -> Result<Found, AftermathError> {
+    let path = folder.join(JOURNAL_FILE);
+    let name = path.display().to_string();
+    let unwritable = |source: io::Error| match source.kind() {
+        io::ErrorKind::WouldBlock => AftermathError::InUse { path: name.clone() },
+        io::ErrorKind::NotFound => JournalError::Open { path: name.clone(), source }.into(),
+        _ => AftermathError::Unwritable { path: name.clone(), source },
+    };
+    // Before it is read: what another program writes meanwhile would be cut off.
+    let store = FileStore::open(&path).map_err(unwritable)?;
+    let read = journal::read(&path)?;
+    if let Some(error @ FrameError::NotUnderstood { .. }) = read.tail {
+        return Err(AftermathError::NotUnderstood { path: name, error });
+    }
+    store.cut(read.good_bytes).map_err(unwritable)?;
+    let outcome = Outcome::of(&read.records);
+    let run = outcome.run.clone().expect("a journal that reads has an opening record");
+    let mut found =
+        Found { run, outcome, journal: Journal::after(read.records.len() as u64, Box::new(store)), path: name };
+    if let Some(tail) = read.tail {
+        found.book(Record::Note { text: format!("the journal's end was cut off: {tail}") })?;
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Books how the last session ended, if that is not known yet: by the journal, by whether a worker left word at
+    /// `vanished` that it outlived the supervisor, and by what the OS says `now`.
+    pub fn settle(&mut self, vanished: Option<String>, now: &Traces) -> Result<Option<Loss>, AftermathError> {
+        if self.outcome.place.settled {
+            return Ok(None);
+        }
+        let place = &self.outcome.place;
+        let seconds = |at: &str| at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let dead = DeadRun {
+            boot: place.boot.clone(),
+            last_seen_s: seconds(&place.last_seen).unwrap_or_default(),
+            heartbeat_every_s: (HEARTBEAT_NS / 1_000_000_000) as i64,
+            // A run that wrote so is settled.
+            asked_to_stop: false,
+            supervisor_vanished: vanished.is_some(),
+            step_started_s: seconds(&place.step_began),
+        };
+        let loss = weigh(&dead, now);
+        let began = seconds(&self.run.started).unwrap_or_default();
+        let seconds_in = (dead.last_seen_s - began).max(0) as f64;
+        let known = self.outcome.place.lost.clone();
+        let open = self.outcome.open_step.clone();
+        let at = self.outcome.place.last_seen.clone();
+        self.book(Record::BrokenOff { at, reason: loss.reason, why: loss.why.clone() })?;
+        if loss.reason == LossReason::LostToReset {
+            let (load, kernel, cores) = open.map(|open| (open.load, open.kernel, open.cores)).unwrap_or_default();
+            for check in &loss.machine_checks {
+                if let Some(core) = check.core(&self.run.machine.cores) {
+                    let mut finding = Finding::blank(core, Class::MachineCheck, load.clone(), seconds_in);
+                    finding.kernel = kernel.clone();
+                    finding.cpu = check.cpu;
+                    finding.detail = format!(
+                        "the hardware names it: bank {}, status {:#018x}, uncorrected",
+                        check.bank, check.status
+                    );
+                    self.book_finding(finding)?;
+                }
+            }
+            for &core in &cores {
+                if cores.len() == 1 && known.contains_key(&core) {
+                    let mut finding = Finding::blank(core, Class::LostToReset, load.clone(), seconds_in);
+                    finding.kernel = kernel.clone();
+                    finding.detail = format!("for a second time, with this core alone under load: {}", loss.why);
+                    self.book_finding(finding)?;
+                } else {
+                    let work = kernel.as_deref().unwrap_or("all kernels");
+                    let why = format!("under load ({load}, {work}) when {}", loss.why);
+                    self.book(Record::Suspicion { core, why })?;
+                }
+            }
+        }
+        Ok(Some(loss))
+    }
+
+    fn book_finding(&mut self, mut finding: Finding) -> Result<(), AftermathError> {
+        finding.id = self.outcome.findings.iter().map(|finding| finding.id + 1).max().unwrap_or(0);
+        self.book(Record::Finding(Box::new(finding)))
+    }
+
+    fn book(&mut self, record: Record) -> Result<(), AftermathError> {
+        let unwritable = |why| AftermathError::Unwritable { path: self.path.clone(), source: io::Error::other(why) };
+        self.journal.write(&record, true).map_err(unwritable)?;
+        self.outcome.apply(&record);
+        Ok(())
+    }
+}
