@@ -4,6 +4,8 @@ mod command_line;
 mod common;
 mod drills;
 mod journal;
+#[cfg(unix)]
+mod kills;
 mod machine;
 #[cfg(unix)]
 mod workers;

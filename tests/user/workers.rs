@@ -8,14 +8,15 @@ use std::{
 };
 
 /// Processes whose parent is `parent`.
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     let parent_of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
     let pids = fs::read_dir("/proc").expect("there").flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     pids.filter(|&pid| stat(pid).and_then(parent_of) == Some(parent)).collect()
 }
 
-fn signal(name: &str, pid: u32) {
+/// Sends a signal of that name.
+pub fn signal(name: &str, pid: u32) {
     let _ = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
