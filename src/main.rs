@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use oddcore::machine::name;
 
 fn main() -> ExitCode {
     let cli = oddcore::cli::Cli::parse();
     match oddcore::cli::main(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("oddcore: {error}");
+            // One line, whatever a file is called.
+            eprintln!("oddcore: {}", name::visible(&error.to_string().replace('\n', "\\n")));
             ExitCode::from(2)
         }
     }

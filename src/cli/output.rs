@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::CliError;
+use crate::machine::name;
 
 /// The target of `--json`, tried before any work begins.
 pub enum JsonTarget {
@@ -50,6 +51,8 @@ impl JsonTarget {
             // A reader that has heard enough is no error.
             let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
         };
+        // A journal may come from anywhere.
+        let table = &name::visible(table);
         match self {
             Self::None => print(table, &mut std::io::stdout()),
             Self::Stdout => {
@@ -68,7 +71,9 @@ impl JsonTarget {
 /// Writes a file so that it is there whole or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let beside = beside(path);
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    // A new file: whoever put a link in its place does not get to choose what is overwritten.
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside);
+    let written = file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&beside, path));
     written.map_err(|source| {
         let _ = fs::remove_file(&beside);
         CliError::Write { path: path.display().to_string(), source }

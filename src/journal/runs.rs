@@ -9,6 +9,8 @@ use crate::platform;
 
 /// The journal's name inside a run's folder.
 pub const JOURNAL_FILE: &str = "journal";
+/// The longest id of a run.
+const ID_MAX: usize = 128;
 
 /// Why a run's folder could not be made or found.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,15 @@ pub enum RunsError {
     /// Nothing to report.
     #[error("{0}: no run found here")]
     NoRun(String),
+}
+
+/// Whether this can be the id of a run, and so the name of a folder of ours: nothing that leads out of the runs' folder.
+pub fn is_run_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !text.is_empty()
+        && text.len() <= ID_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(plain)
 }
 
 /// The folder of all runs: the one given or the platform's own.
@@ -50,9 +61,8 @@ pub fn create_run(runs: Option<&Path>, id: &str) -> Result<PathBuf, RunsError> {
 pub fn find_run(runs: Option<&Path>, wanted: Option<&str>) -> Result<PathBuf, RunsError> {
     let runs = runs_folder(runs)?;
     if let Some(wanted) = wanted {
-        let is_name = Path::new(wanted).components().count() == 1;
-        let candidates = [is_name.then(|| runs.join(wanted)), Some(PathBuf::from(wanted))];
-        let found = candidates.into_iter().flatten().find(|path| path.join(JOURNAL_FILE).is_file());
+        let own = is_run_id(wanted).then(|| runs.join(wanted)).filter(|path| holds_a_run(path));
+        let found = own.or_else(|| Some(PathBuf::from(wanted)).filter(|path| path.join(JOURNAL_FILE).is_file()));
         return found.ok_or_else(|| RunsError::NoRun(wanted.to_owned()));
     }
     let newest = newest_runs(&runs).into_iter().next();
@@ -62,8 +72,58 @@ pub fn find_run(runs: Option<&Path>, wanted: Option<&str>) -> Result<PathBuf, Ru
 /// The folders of all runs, newest first.
 pub fn newest_runs(runs: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join(JOURNAL_FILE).is_file()).collect();
+    let ids = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_run_id));
+    let mut folders: Vec<PathBuf> = ids.map(|entry| entry.path()).filter(|path| holds_a_run(path)).collect();
     folders.sort_unstable_by(|a, b| b.cmp(a));
     folders
+}
+
+/// A folder with a journal, neither of them a link to somewhere else.
+fn holds_a_run(path: &Path) -> bool {
+    let own = |path: &Path| fs::symlink_metadata(path);
+    own(path).is_ok_and(|of| of.is_dir()) && own(&path.join(JOURNAL_FILE)).is_ok_and(|of| of.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_plain_names() {
+        for id in ["20261124T081014Z-4711", "a", "0"] {
+            assert!(is_run_id(id), "{id}");
+        }
+        let long = "a".repeat(ID_MAX + 1);
+        for id in ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "C:", "a\0", "\u{1b}[31m", "-rf", "ä", long.as_str()]
+        {
+            assert!(!is_run_id(id), "{id:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_id_leads_out_of_the_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runs = folder.path().join("runs");
+        let journal = |path: &Path| {
+            fs::create_dir_all(path).expect("writable");
+            fs::write(path.join(JOURNAL_FILE), "").expect("writable");
+        };
+        journal(folder.path());
+        journal(&runs.join("1-own"));
+        journal(&runs.join("zz\u{1b}[2J"));
+        journal(&folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), runs.join("9-link")).expect("writable");
+        fs::create_dir(runs.join("8-half")).expect("writable");
+        std::os::unix::fs::symlink(folder.path().join(JOURNAL_FILE), runs.join("8-half").join(JOURNAL_FILE))
+            .expect("ok");
+        assert_eq!(find_run(Some(&runs), None).expect("one"), runs.join("1-own"));
+        assert_eq!(find_run(Some(&runs), Some("1-own")).expect("one"), runs.join("1-own"));
+        for id in ["9-link", "8-half", "../elsewhere"] {
+            assert!(matches!(find_run(Some(&runs), Some(id)), Err(RunsError::NoRun(_))), "{id}");
+        }
+        // A folder that the user names is a folder, not an id.
+        let named = folder.path().join("elsewhere");
+        assert_eq!(find_run(Some(&runs), named.to_str()).expect("one"), named);
+    }
 }

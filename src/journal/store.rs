@@ -25,7 +25,7 @@ pub struct FileStore {
 impl FileStore {
     /// Makes a new file that only this user can read; an existing one is an error, so that two runs never mix.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Self::locked(platform::private_file().append(true).create_new(true).open(path)?, path)
+        Self::locked(platform::create_private_file(path)?, path)
     }
 
     /// Opens the file of a run that is gone on with. `WouldBlock` where another program writes it.

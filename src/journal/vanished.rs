@@ -29,7 +29,7 @@ fn prefix(session: u32) -> String {
 /// Leaves word, on the disk when this returns, that the supervisor of this session is gone and the worker on `cpu` is not.
 pub fn tell_supervisor_vanished(run: &Path, session: u32, cpu: u32, at: String) -> io::Result<()> {
     let path = run.join(format!("{}{cpu}", prefix(session)));
-    let mut file = platform::private_file().write(true).create(true).truncate(true).open(path)?;
+    let mut file = platform::create_private_file(&path)?;
     file.write_all(&encode(0, &SupervisorVanished { at })?)?;
     file.sync_all()?;
     platform::sync_dir(run)

@@ -4,6 +4,7 @@ mod changes;
 pub mod clock;
 mod cpu_list;
 mod labels;
+pub mod name;
 mod root;
 mod topology;
 pub mod traces;
@@ -114,15 +115,16 @@ pub fn read(root: &Root, allowed: &[u32]) -> Result<Machine, MachineError> {
     let mut missing = Vec::new();
     let cpuinfo = root.read("/proc/cpuinfo").unwrap_or_default();
     let first = |key: &str| topology::cpuinfo_value(&cpuinfo, key);
+    let name = |key: &str| first(key).map(|value| name::clean(&value)).filter(|value| !value.is_empty());
     let mut cores = topology::cores(root, allowed, &mut missing);
     labels::give(&mut cores, &cpuinfo);
-    if first("model name").is_none() {
+    if name("model name").is_none() {
         missing.push("the CPU's name: /proc/cpuinfo is not there".into());
     }
     Ok(Machine {
-        cpu: first("model name").unwrap_or_else(|| format!("a {} CPU", std::env::consts::ARCH)),
-        vendor: first("vendor_id").unwrap_or_else(|| "unknown".into()),
-        microcode: first("microcode"),
+        cpu: name("model name").unwrap_or_else(|| format!("a {} CPU", std::env::consts::ARCH)),
+        vendor: name("vendor_id").unwrap_or_else(|| "unknown".into()),
+        microcode: name("microcode"),
         os: os(root),
         boot: boot(root),
         bclk_mhz: 100.0,
@@ -141,12 +143,12 @@ fn os(root: &Root) -> String {
         let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
         Some(format!(" ({})", line.trim_matches('"')))
     });
-    format!("{system}{kernel}{}", distribution.unwrap_or_default())
+    name::clean(&format!("{system}{kernel}{}", distribution.unwrap_or_default()))
 }
 
 /// The boot that the machine below `root` is in.
 pub fn boot(root: &Root) -> Option<Boot> {
-    let id = root.read("/proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?;
+    let id = root.read("/proc/sys/kernel/random/boot_id").map(|id| name::clean(&id)).filter(|id| !id.is_empty())?;
     let stat = root.read("/proc/stat").unwrap_or_default();
     let booted_at_s = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
     Some(Boot { id, booted_at_s })

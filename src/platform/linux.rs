@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     mem,
     os::unix::{
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
@@ -250,19 +250,23 @@ pub fn state_dir() -> Option<PathBuf> {
 
 /// Makes a folder that only this user can enter, and its parents; it must not be there yet.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    let mut private = fs::DirBuilder::new();
-    private.mode(0o700);
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        match create_private_dir(parent) {
+            // Another run was as quick.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && parent.is_dir() => {}
+            made => made?,
+        }
     }
-    private.create(path)
+    fs::DirBuilder::new().mode(0o700).create(path)?;
+    // The mode above is less what the umask takes away, which may be the user's own rights.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
-/// How to open a file that only this user can read.
-pub fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.mode(0o600);
-    options
+/// Makes a file to append to that only this user can read; it must not be there yet.
+pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
+    let file = fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// Whether an open file is the one that `other` describes.
@@ -292,6 +296,22 @@ mod tests {
         }
         assert!(pin_thread(&[65_000]).is_err());
         assert!(pin_thread(&[1 << 30]).is_err());
+    }
+
+    #[test]
+    fn private_things_are_made_once_and_for_us_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+        let (parent, own) = (folder.path().join("runs"), folder.path().join("runs/own"));
+        create_private_dir(&own).expect("writable");
+        let file = own.join("journal");
+        create_private_file(&file).expect("writable").write_all(b"x").expect("writable");
+        assert_eq!((mode(&parent), mode(&own), mode(&file)), (0o700, 0o700, 0o600));
+        let again = (create_private_dir(&own), create_private_file(&file));
+        assert!(matches!(again, (Err(a), Err(b)) if [a.kind(), b.kind()] == [io::ErrorKind::AlreadyExists; 2]));
+        let elsewhere = own.join("link");
+        std::os::unix::fs::symlink(own.join("target"), &elsewhere).expect("writable");
+        assert!(create_private_file(&elsewhere).is_err(), "a link is not followed");
     }
 
     #[test]

@@ -105,9 +105,9 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// How to open a new file; a user's own folders are private on Windows.
-pub fn private_file() -> fs::OpenOptions {
-    fs::OpenOptions::new()
+/// Makes a file to append to; it must not be there yet. A user's own folder is private there already.
+pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().append(true).create_new(true).open(path)
 }
 
 /// An open file keeps its name on Windows.

@@ -120,13 +120,17 @@ fn other_cause(dead: &DeadRun, now: &Traces) -> Option<String> {
             "the machine's boot is no later than the run's: its clock was changed, or the run is from another machine";
         return Some(why.into());
     }
-    let before_next_boot = |at: i64| next_boot_s(dead, now).is_none_or(|boot| at < boot);
-    if now.shutdowns.iter().any(|&at| at >= dead.last_seen_s && before_next_boot(at)) {
+    let next_boot = next_boot_s(dead, now);
+    // This boot has not been shut down, so a shutdown of unknown boot is that of an earlier one; a mere sign may be ours.
+    if now.shutdowns.iter().any(|&at| at >= dead.last_seen_s && next_boot.is_none_or(|boot| at < boot)) {
         return Some("the machine was shut down in an orderly way".into());
     }
     let silent_from = dead.last_seen_s.saturating_add(dead.heartbeat_every_s.saturating_mul(2));
     let outlived = now.signs.iter().find(|sign| {
-        let of_that_boot = sign.boot.as_ref().map_or_else(|| before_next_boot(sign.at_s), |id| same_boot(id, &old.id));
+        let of_that_boot = match &sign.boot {
+            Some(id) => same_boot(id, &old.id),
+            None => next_boot.is_some_and(|boot| sign.at_s < boot),
+        };
         sign.at_s > silent_from && of_that_boot
     });
     outlived.map(|sign| {
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_does_not_excuse_the_cores() {
-        let table: [(&str, Change); 10] = [
+        let table: [(&str, Change); 11] = [
             ("nothing at all", |_, _| {}),
             ("this boot's time unknown", |_, now| set_boot(&mut now.boot, "bbbb-2", None)),
             ("the run's boot's time unknown", |dead, _| set_boot(&mut dead.boot, "aaaa-1", None)),
@@ -242,6 +246,10 @@ mod tests {
             ("a sign within two heartbeats", |_, now| now.signs = vec![sign(Some("aaaa1"), 6020), sign(None, 6020)]),
             ("another boot's journal", |_, now| now.signs = vec![sign(Some("bbbb2"), 7100), sign(Some("cccc"), 6500)]),
             ("a login after the next boot", |_, now| now.signs = vec![sign(None, 7001)]),
+            ("a login of who knows which boot", |_, now| {
+                set_boot(&mut now.boot, "bbbb-2", None);
+                now.signs = vec![sign(None, 6500)];
+            }),
             ("a login after a boot between", |_, now| (now.boots, now.signs) = (vec![6010], vec![sign(None, 6500)])),
         ];
         for (case, change) in table {
