@@ -8,4 +8,6 @@ mod journal;
 mod kills;
 mod machine;
 #[cfg(unix)]
+mod manners;
+#[cfg(unix)]
 mod workers;
