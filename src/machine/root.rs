@@ -45,11 +45,17 @@ impl Root {
 
     /// The last `limit` bytes of a file.
     pub fn tail(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        self.before(path, u64::MAX, limit)
+    }
+
+    /// The `limit` bytes of a file that end at `end`, or at its own end if that comes first.
+    pub fn before(&self, path: &str, end: u64, limit: u64) -> Option<Vec<u8>> {
         let mut file = self.open(path)?;
-        let length = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;
+        let end = end.min(file.metadata().ok()?.len());
+        let start = end.saturating_sub(limit);
+        file.seek(SeekFrom::Start(start)).ok()?;
         let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes).ok()?;
+        file.take(end - start).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 
@@ -97,6 +103,8 @@ mod tests {
         assert_eq!(root.head("/log/b", 3).as_deref(), Some(&b"012"[..]));
         assert_eq!(root.tail("/log/b", 3).as_deref(), Some(&b"89\n"[..]));
         assert_eq!(root.tail("/log/b", 300).map(|bytes| bytes.len()), Some(11));
+        assert_eq!(root.before("/log/b", 5, 2).as_deref(), Some(&b"34"[..]));
+        assert_eq!(root.before("/log/b", 2, 9).as_deref(), Some(&b"01"[..]));
         assert_eq!(root.number("/log/b"), Some(123_456_789_u64));
         assert_eq!(root.read("/log/a").as_deref(), Some("\u{fffd}x"));
         assert!(root.modified_s("/log/a").is_some_and(|s| s > 0));

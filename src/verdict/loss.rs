@@ -58,7 +58,7 @@ pub struct Loss {
     pub why: String,
     /// Whether something shows that it was no power cut.
     pub power_cut_excluded: bool,
-    /// Uncorrected machine checks since the open step started that name a CPU. Always empty for `Interrupted`.
+    /// Uncorrected machine checks since the open step started that are of a CPU. Always empty for `Interrupted`.
     pub machine_checks: Vec<MachineCheck>,
 }
 
@@ -79,21 +79,19 @@ pub fn weigh(dead: &DeadRun, now: &Traces) -> Loss {
     }
     let since = dead.step_started_s.unwrap_or(dead.last_seen_s);
     let found_until = next_boot_s(dead, now).map_or(i64::MAX, |boot| boot.saturating_add(FOUND_AT_BOOT_S));
-    let names_a_cpu = |check: &&MachineCheck| check.apic.is_some() || check.cpu.is_some();
-    let in_time = |check: &&MachineCheck| (since..=found_until).contains(&check.at_s);
-    let checks = now.machine_checks.iter().filter(|check| check.uncorrected).filter(names_a_cpu).filter(in_time);
-    let machine_checks: Vec<MachineCheck> = checks.cloned().collect();
+    let in_time = |check: &&MachineCheck| check.uncorrected && (since..=found_until).contains(&check.at_s);
+    let checks: Vec<&MachineCheck> = now.machine_checks.iter().filter(in_time).collect();
     let panic = now.panics.iter().any(|panic| panic.at_s >= since);
-    let cause = match (panic, machine_checks.is_empty()) {
-        (_, false) => "the hardware reported an uncorrected error",
+    let cause = match (checks.is_empty(), panic) {
+        (false, _) => "the hardware reported an uncorrected error",
         (true, true) => "the kernel left the dump of a panic",
-        (false, true) => "a power cut is not excluded",
+        (true, false) => "a power cut is not excluded",
     };
     Loss {
         reason: LossReason::LostToReset,
         why: format!("the machine froze or reset under the run and was booted anew; {cause}"),
-        power_cut_excluded: panic || !machine_checks.is_empty(),
-        machine_checks,
+        power_cut_excluded: panic || !checks.is_empty(),
+        machine_checks: checks.into_iter().filter(|check| check.is_of_a_cpu()).cloned().collect(),
     }
 }
 
@@ -264,8 +262,9 @@ mod tests {
     #[test]
     fn what_excludes_a_power_cut() {
         let panic = |at_s| KernelPanic { source: "a test".into(), at_s };
+        // Whether a power cut is excluded, and how many machine checks are of a CPU.
         type Row = (&'static str, Vec<KernelPanic>, Vec<MachineCheck>, bool, usize);
-        let table: [Row; 9] = [
+        let table: [Row; 10] = [
             ("a panic", vec![panic(6001)], vec![], true, 0),
             ("an old panic", vec![panic(4999)], vec![], false, 0),
             ("a machine check during the step", vec![], vec![check(5000)], true, 1),
@@ -273,7 +272,8 @@ mod tests {
             ("one long after it", vec![], vec![check(7601)], false, 0),
             ("one before the step", vec![], vec![check(4999)], false, 0),
             ("a corrected one", vec![], vec![MachineCheck { uncorrected: false, ..check(5500) }], false, 0),
-            ("one that names no CPU", vec![], vec![MachineCheck { apic: None, cpu: None, ..check(5500) }], false, 0),
+            ("one that names no CPU", vec![], vec![MachineCheck { apic: None, cpu: None, ..check(5500) }], true, 0),
+            ("one of the memory", vec![], vec![MachineCheck { status: 1 << 61 | 0x9f, ..check(5500) }], true, 0),
             ("both", vec![panic(6001)], vec![check(5500), check(6000)], true, 2),
         ];
         for (case, panics, machine_checks, excluded, named) in table {

@@ -65,6 +65,14 @@ pub struct MachineCheck {
 }
 
 impl MachineCheck {
+    /// Whether it names a CPU and is not of the memory or of a device, which any CPU may be the one to report: the codes
+    /// `000F 0000 1MMM CCCC` and `000F 1PPT RRRR 10LL` of the architecture.
+    pub fn is_of_a_cpu(&self) -> bool {
+        let code = self.status & 0xefff;
+        let (memory, device) = (code & 0xff80 == 0x0080, code & 0xf80c == 0x0808);
+        (self.apic.is_some() || self.cpu.is_some()) && !memory && !device
+    }
+
     /// The core that it names, by the APIC id, which does not change from boot to boot; by the CPU's number only without.
     pub fn core(&self, cores: &[Core]) -> Option<u32> {
         let named = |core: &&Core| match (self.apic, self.cpu) {
@@ -72,7 +80,7 @@ impl MachineCheck {
             (_, Some(cpu)) => core.cpus.contains(&cpu),
             _ => false,
         };
-        cores.iter().find(named).map(|core| core.core)
+        cores.iter().find(named).filter(|_| self.is_of_a_cpu()).map(|core| core.core)
     }
 }
 
@@ -151,6 +159,12 @@ mod tests {
         let check = |apic, cpu| MachineCheck { at_s: 1, apic, cpu, bank: 0, status: 1 << 61, uncorrected: true };
         assert_eq!(check(Some(9), Some(0)).core(&cores), Some(1));
         assert_eq!(check(Some(7), Some(0)).core(&cores), None, "no such APIC id: no guess");
+        for (code, of_a_cpu) in
+            [(0x9f, false), (0x10c1, false), (0xe0b, false), (0x108, true), (0x134, true), (0x400, true), (0x5, true)]
+        {
+            let check = MachineCheck { status: 0xb200_0000_0000_0000 | code, ..check(Some(9), Some(0)) };
+            assert_eq!(check.core(&cores).is_some(), of_a_cpu, "{code:#x}");
+        }
         assert_eq!(check(None, Some(2)).core(&cores), Some(1));
         assert_eq!(check(None, None).core(&cores), None);
         cores.iter_mut().for_each(|core| core.apic.clear());

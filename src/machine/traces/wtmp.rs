@@ -19,7 +19,7 @@ pub fn read(root: &Root, traces: &mut Traces) {
         let Some(bytes) = root.tail(path, BYTES_MAX) else { continue };
         let mut last = None;
         for record in bytes.chunks_exact(RECORD).filter_map(Record::of) {
-            if record.kind == BOOT_TIME {
+            if record.boot {
                 traces.boots.push(record.at_s);
                 traces.signs.extend(last.take());
                 continue;
@@ -34,7 +34,7 @@ pub fn read(root: &Root, traces: &mut Traces) {
 }
 
 struct Record {
-    kind: i16,
+    boot: bool,
     at_s: i64,
     shutdown: bool,
 }
@@ -48,10 +48,12 @@ impl Record {
         if !TYPES.contains(&kind) || at_s == 0 {
             return None;
         }
+        // OpenRC marks a boot by the user "reboot" alone.
+        let boot = kind == BOOT_TIME || kind == RUN_LEVEL && user == "reboot";
         // systemd writes the user "shutdown"; System V's init the run level 0 or 6, as a character in place of the process.
         let halts = user == "runlevel" && [b'0', b'6'].contains(&process.to_le_bytes()[0]);
         let shutdown = kind == RUN_LEVEL && (user == "shutdown" || halts);
-        Some(Self { kind, at_s: at_s.into(), shutdown })
+        Some(Self { boot, at_s: at_s.into(), shutdown })
     }
 }
 
@@ -95,7 +97,7 @@ pub mod tests {
             record(RUN_LEVEL, "shutdown", 0, 2000),
             record(BOOT_TIME, "reboot", 0, 3000),
             record(RUN_LEVEL, "runlevel", i32::from(b'6'), 3500),
-            record(BOOT_TIME, "reboot", 0, 4000),
+            record(RUN_LEVEL, "reboot", 0, 4000),
             record(7, "ada", 77, 4500),
         ];
         let read = traces(&parts.concat());
