@@ -6,6 +6,7 @@ mod drills;
 mod journal;
 #[cfg(unix)]
 mod kills;
+mod loss;
 mod machine;
 #[cfg(unix)]
 mod manners;
