@@ -41,7 +41,8 @@ impl Session {
             (None, Some(_)) => "Drill".to_owned(),
             (None, None) => "Quick check".to_owned(),
         };
-        let mut screen = Screen::new(&self.run.machine, &self.run.cores, &self.run.plan, &what);
+        let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.place.next_step);
+        let mut screen = Screen::new(&self.run, next_step, &what);
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let pictures = images.len() as u32;
         let host = ProcessHost::new(self.run.machine.bclk_mhz, images, self.folder, self.number);

@@ -115,10 +115,14 @@ pub fn read_from(name: &str, source: impl BufRead) -> Result<Read, JournalError>
             Err(error) => break Some(error),
         }
     };
+    let formats = records.iter().filter_map(|record| match record {
+        Record::RunStarted(run) => Some(run.journal),
+        Record::Resumed { journal, .. } => Some(*journal),
+        _ => None,
+    });
+    let (found, known) = (formats.max().unwrap_or(0), record::JOURNAL_VERSION);
     match records.first() {
-        Some(Record::RunStarted(run)) if run.journal > record::JOURNAL_VERSION => {
-            Err(JournalError::TooNew { path: name, found: run.journal, known: record::JOURNAL_VERSION })
-        }
+        Some(Record::RunStarted(_)) if found > known => Err(JournalError::TooNew { path: name, found, known }),
         Some(Record::RunStarted(_)) => Ok(Read { records, tail, good_bytes: reader.good_bytes() }),
         _ => {
             Err(JournalError::NoStart { path: name, why: tail.map_or_else(|| "empty".into(), |tail| tail.to_string()) })

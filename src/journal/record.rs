@@ -109,6 +109,8 @@ pub enum Record {
     Resumed {
         /// When, RFC 3339.
         at: String,
+        /// The format of what follows.
+        journal: u32,
         /// The version of the program that goes on with it.
         version: String,
         /// The boot in which it goes on.

@@ -99,6 +99,15 @@ impl Plan {
         }
     }
 
+    /// How long the steps from number `next` on last, in seconds.
+    pub fn seconds_from(&self, next: u32, machine: &Machine) -> f64 {
+        match self {
+            // Ends by its evidence, or with the first step still before it.
+            Self::Asked(request) if request.until_s.is_some() || next == 0 => request.seconds,
+            _ => self.steps(machine).skip_while(|step| step.step < next).map(|step| step.seconds).sum(),
+        }
+    }
+
     /// See [`Request::until_s`].
     pub fn until_s(&self) -> Option<f64> {
         match self {

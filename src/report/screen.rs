@@ -9,8 +9,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    machine::Machine,
-    plan::{Plan, Step},
+    journal::record::RunStarted,
+    plan::Step,
     supervisor::seams::View,
     verdict::{Finding, Outcome},
 };
@@ -24,9 +24,10 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Says at once what will happen, then shows progress where there is a terminal.
-    pub fn new(machine: &Machine, cores: &[u32], plan: &Plan, what: &str) -> Self {
-        let total_s = plan.seconds();
+    /// Says at once what will happen from that step of the plan on, then shows progress where there is a terminal.
+    pub fn new(run: &RunStarted, next_step: u32, what: &str) -> Self {
+        let RunStarted { machine, cores, plan, .. } = run;
+        let total_s = plan.seconds_from(next_step, machine);
         let mut err = std::io::stderr();
         let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
         let _ = writeln!(err, "oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu);

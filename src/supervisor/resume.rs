@@ -3,7 +3,7 @@
 
 use super::{Member, Supervisor};
 use crate::{
-    journal::Record,
+    journal::{Record, record::JOURNAL_VERSION},
     machine::Boot,
     plan::{EXTRA_STEPS, Load, PRE_PASS, Step},
     verdict::{Class, Hex, Outcome},
@@ -27,8 +27,8 @@ pub struct SoFar {
 impl Supervisor<'_> {
     /// Opens the new session of a run.
     pub(super) fn go_on(&mut self, boot: Option<Boot>, changes: Vec<String>) {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.book(Record::Resumed { at: self.clock.timestamp(), version, boot }, true);
+        let (at, version) = (self.clock.timestamp(), env!("CARGO_PKG_VERSION").to_owned());
+        self.book(Record::Resumed { at, journal: JOURNAL_VERSION, version, boot }, true);
         changes.into_iter().for_each(|change| self.note(change));
         for core in self.crew.keys().copied().collect::<Vec<_>>() {
             if self.crew[&core].core.testable.is_empty() {

@@ -1,11 +1,13 @@
 //! The journal survives what it is there for: a file cut at any byte opens, and says what was running.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
-use crate::common::oddcore;
+use crate::common::{oddcore, report};
 use oddcore::{
     journal::{self, JOURNAL_FILE, Record},
-    verdict::Outcome,
+    machine::{Boot, traces::Traces},
+    supervisor::aftermath,
+    verdict::{LossReason, Outcome},
 };
 
 /// A real run's journal.
@@ -53,5 +55,72 @@ fn what_is_no_journal_is_said_to_be_none() {
         let output = oddcore(folder.path(), &["report", run.to_str().expect("text")]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
+    }
+}
+
+#[test]
+fn journals_of_format_1_are_still_read() {
+    for (name, verdict, exit_code) in [("pass", "pass", 0), ("drill", "fail", 1), ("killed", "inconclusive", 3)] {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/journals/format-1-{name}.journal"));
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::copy(file, folder.path().join(JOURNAL_FILE)).expect("writable");
+        let read = report(&oddcore(folder.path(), &["report", folder.path().to_str().expect("text"), "--json", "-"]));
+        assert_eq!((read.verdict.as_str(), read.exit_code), (verdict, exit_code), "{name}");
+        match name {
+            "drill" => assert!(read.findings.iter().all(|finding| finding.core == Some(1)), "{name}"),
+            "killed" => {
+                let open = read.open_step.expect("it was killed in a step");
+                assert_eq!((open.load.as_str(), open.cores), ("solo", vec![1]));
+                let mut dead = aftermath::open(folder.path()).expect("it opens");
+                let boot = Boot { id: "another".into(), booted_at_s: Some(4_000_000_000) };
+                let loss = dead.settle(None, &Traces { boot: Some(boot), ..Traces::default() }).expect("writable");
+                assert_eq!(loss.map(|loss| loss.reason), Some(LossReason::LostToReset));
+                assert_eq!(dead.outcome.place.lost.keys().copied().collect::<Vec<_>>(), [1]);
+            }
+            _ => assert!(read.cores.iter().all(|core| core.checked.iterations > 100 && core.checked.cpu_s > 0.1)),
+        }
+    }
+}
+
+/// Runs for three seconds under a shell's `limit`, and `meddle`s with the runs' folder after one.
+fn meddled(limit: &str, meddle: impl FnOnce(&Path)) -> oddcore::report::Report {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runs = folder.path().join("runs");
+    let run = Command::new("sh")
+        .args(["-c", &format!("{limit}; exec \"$0\" run --for 3s --kernels gemm-f32 --json - --runs \"$1\"")])
+        .arg(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .arg(&runs)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    while journal::newest_runs(&runs).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    meddle(&runs);
+    let output = run.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        told.matches("note: the journal cannot be written any more").count(),
+        2,
+        "live and in the report: {told}"
+    );
+    report(&output)
+}
+
+#[test]
+#[cfg(unix)]
+fn a_journal_that_cannot_be_written_is_said_once_and_the_run_goes_on() {
+    // A file that may not grow stands for a full disk: the same error comes of the same call.
+    for report in [
+        meddled("ulimit -f 4", |_| {}),
+        meddled(":", |runs| fs::remove_dir_all(runs).expect("ours")),
+        meddled(":", |runs| fs::rename(runs, runs.with_file_name("away")).expect("ours")),
+    ] {
+        let told = report.notes.iter().filter(|note| note.contains("cannot be written any more")).count();
+        assert_eq!((told, report.verdict.as_str()), (1, "pass"), "{:?}", report.notes);
+        assert!(report.cores.iter().any(|core| core.checked.iterations > 0));
     }
 }

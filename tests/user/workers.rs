@@ -47,7 +47,7 @@ fn signals_from_outside_blame_no_core() {
 #[test]
 fn an_interrupt_ends_in_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-HUP"] {
         let run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
             .args(["run", "--for", "60s", "--json", "-"])
             .env("XDG_STATE_HOME", folder.path())
@@ -63,4 +63,34 @@ fn an_interrupt_ends_in_a_report() {
         assert_eq!((report.interruptions.len(), report.verdict.as_str()), (1, "inconclusive"));
         assert_eq!(report.interruptions[0].reason.name(), "interrupted");
     }
+}
+
+#[test]
+fn what_is_stopped_goes_on_and_what_outlives_its_terminal_does_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As nohup starts it.
+    let run = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" run --for 6s --json -"])
+        .arg(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .env("XDG_STATE_HOME", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let pause = |ms| thread::sleep(Duration::from_millis(ms));
+    while children(run.id()).is_empty() {
+        pause(20);
+    }
+    pause(1000);
+    signal("-HUP", run.id());
+    for (ms, stopped) in [(3000, vec![run.id()]), (3000, children(run.id()))] {
+        stopped.iter().for_each(|&process| signal("-STOP", process));
+        pause(ms);
+        stopped.iter().for_each(|&process| signal("-CONT", process));
+        pause(500);
+    }
+    let output = run.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = crate::common::report(&output);
+    assert!(report.findings.is_empty() && report.interruptions.is_empty(), "{report:?}");
 }
