@@ -10,7 +10,7 @@ use clap::Args;
 use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_machine, session::Session};
 use crate::{
     journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
-    machine::{Root, traces},
+    machine::{Root, name, traces},
     supervisor::{
         SoFar,
         aftermath::{self, AftermathError, Found},
@@ -127,5 +127,5 @@ fn last_break(found: &Found) -> String {
 
 /// To people, whatever standard output is for.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", name::visible(text));
 }

@@ -258,15 +258,20 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         }
     }
     fs::DirBuilder::new().mode(0o700).create(path)?;
-    // The mode above is less what the umask takes away, which may be the user's own rights.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+    unless_modeless(fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
 }
 
 /// Makes a file to append to that only this user can read; it must not be there yet.
 pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
     let file = fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    unless_modeless(file.set_permissions(fs::Permissions::from_mode(0o600)))?;
     Ok(file)
+}
+
+/// What is made has its mode less what the umask takes away, which may be the user's own rights; so it is set once more. A
+/// file system without modes (FAT) refuses that even for what is ours.
+fn unless_modeless(set: io::Result<()>) -> io::Result<()> {
+    set.or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) })
 }
 
 /// Whether an open file is the one that `other` describes.

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     journal::record::RunStarted,
+    machine::name,
     plan::Step,
     supervisor::seams::View,
     verdict::{Finding, Outcome},
@@ -69,7 +70,7 @@ impl Screen {
 
 /// A terminal that went away is no reason to die.
 fn eprintln_quietly(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", name::visible(text));
 }
 
 impl View for Screen {
