@@ -8,6 +8,7 @@ pub mod cli;
 pub mod frame;
 pub mod journal;
 pub mod machine;
+pub mod picture;
 pub mod plan;
 pub mod platform;
 pub mod report;

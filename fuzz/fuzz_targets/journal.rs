@@ -1,0 +1,21 @@
+//! Journals: whatever can be read can be folded, reported and shown, and its report is JSON that reads back.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oddcore::{
+    journal,
+    report::{Report, text},
+    verdict::Outcome,
+};
+use oddcore_fuzz::framed;
+
+fuzz_target!(|data: &[u8]| {
+    for bytes in [data, &framed(data)] {
+        let Ok(read) = journal::read_from("fuzz", bytes) else { continue };
+        let outcome = Outcome::of(&read.records);
+        let report = Report::of(&outcome).expect("a journal that reads has an opening record");
+        assert!(!text::render(&report).is_empty());
+        let json = serde_json::to_string(&report).expect("a report is JSON");
+        serde_json::from_str::<Report>(&json).expect("and reads back");
+    }
+});
