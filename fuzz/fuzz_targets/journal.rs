@@ -9,10 +9,15 @@ use oddcore::{
 };
 use oddcore_fuzz::framed;
 
+/// A plan may ask for a year of steps; that many are as good as all.
+const STEPS_MAX: usize = 256;
+
 fuzz_target!(|data: &[u8]| {
     for bytes in [data, &framed(data)] {
         let Ok(read) = journal::read_from("fuzz", bytes) else { continue };
         let outcome = Outcome::of(&read.records);
+        let run = outcome.run.as_ref().expect("a journal that reads has an opening record");
+        run.plan.steps(&run.machine).take(STEPS_MAX).for_each(drop);
         let report = Report::of(&outcome).expect("a journal that reads has an opening record");
         assert!(!text::render(&report).is_empty());
         let json = serde_json::to_string(&report).expect("a report is JSON");

@@ -64,7 +64,8 @@ fn round_lengths(request: &Request) -> impl Iterator<Item = f64> + use<> {
     let first_s = ROUND_S.max(longest_s * SOLO_STEP_S_MIN / SOLO_STEP_S_LONG);
     let (mut next_s, mut left_s) = (first_s, request.seconds);
     std::iter::from_fn(move || {
-        if left_s <= 0.0 {
+        // Without anything to do no round would ever yield a step.
+        if left_s <= 0.0 || pieces == 0.0 {
             return None;
         }
         // The last round takes the rest, rather than leave one of a second.

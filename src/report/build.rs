@@ -97,11 +97,11 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
 
 /// Weighted by how often each clock was read.
 fn spread(clocks: &BTreeMap<u32, u64>) -> Option<Spread> {
-    let total: u64 = clocks.values().sum();
+    let total: u128 = clocks.values().map(|&count| u128::from(count)).sum();
     let (&min, &max) = (clocks.keys().next()?, clocks.keys().next_back()?);
     let mut seen = 0;
     let median = clocks.iter().find_map(|(&mhz, &count)| {
-        seen += count;
+        seen += u128::from(count);
         (seen * 2 >= total).then_some(mhz)
     })?;
     Some(Spread { min, median, max })

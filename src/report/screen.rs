@@ -1,10 +1,7 @@
 //! What a person sees while a run goes on: a progress bar on a terminal, nothing but findings and notes elsewhere. All of it
 //! goes to standard error, so that standard output is the report alone.
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -82,8 +79,8 @@ impl View for Screen {
 
     fn tick(&mut self, outcome: &Outcome, seconds_in: f64) {
         if let Some(bar) = &self.bar {
-            let checks: u64 = outcome.cores.values().map(|core| core.total().iterations).sum();
-            let left = Duration::from_secs_f64((self.total_s - seconds_in).max(0.0)).as_secs();
+            let checks = outcome.cores.values().map(|core| core.total().iterations).fold(0, u64::saturating_add);
+            let left = (self.total_s - seconds_in).max(0.0) as u64;
             bar.set_position((seconds_in * 10.0) as u64);
             bar.set_message(format!(
                 "{left} s left  {checks} checks, {} findings  {}",

@@ -42,7 +42,7 @@ pub fn sentence(report: &Report) -> String {
     let failed: Vec<&str> = of(CoreVerdict::Fail).map(|core| core.label.as_str()).collect();
     let suspects: Vec<&str> = of(CoreVerdict::Suspect).map(|core| core.label.as_str()).collect();
     if !failed.is_empty() {
-        let findings: u64 = report.cores.iter().flat_map(|c| &c.kernels).map(|k| k.findings).sum();
+        let findings = report.cores.iter().flat_map(|c| &c.kernels).map(|k| k.findings).fold(0, u64::saturating_add);
         let findings = findings.max(report.findings.iter().filter(|finding| finding.core.is_some()).count() as u64);
         let plural = if findings == 1 { "error" } else { "errors" };
         return format!("{drill}FAIL: {} went wrong, {findings} {plural}. No other core failed.", failed.join(" and "));
@@ -78,7 +78,7 @@ fn table(report: &Report) -> String {
     table.load_style(NOTHING);
     table.set_header(["core", "tested at", "checks", "operations", "errors", "verdict"]);
     for core in &report.cores {
-        let errors: u64 = core.kernels.iter().map(|k| k.findings).sum();
+        let errors = core.kernels.iter().map(|k| k.findings).fold(0, u64::saturating_add);
         let errors = errors.max(report.findings.iter().filter(|f| f.core == Some(core.core)).count() as u64);
         table.add_row([
             core.label.clone(),

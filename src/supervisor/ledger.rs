@@ -43,7 +43,8 @@ impl Ledger {
             sums.parts.entry(key).or_default().add(&evidence);
         }
         for (mhz, count) in progress.clocks {
-            *sums.clocks.entry(mhz).or_default() += count;
+            let readings = sums.clocks.entry(mhz).or_default();
+            *readings = readings.saturating_add(count);
         }
         for (kernel, class, count) in progress.counted {
             self.count(core, kernel, class, count);
@@ -52,7 +53,8 @@ impl Ledger {
 
     /// Counts findings beyond those kept whole.
     pub fn count(&mut self, core: u32, kernel: String, class: Class, count: u64) {
-        *self.counted.entry((core, kernel, class)).or_default() += count;
+        let counted = self.counted.entry((core, kernel, class)).or_default();
+        *counted = counted.saturating_add(count);
     }
 
     /// Whether it is time to book, `run_ns` into a run on so many cores.

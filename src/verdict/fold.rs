@@ -240,7 +240,8 @@ impl Outcome {
             Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
             Record::Finding(finding) => self.findings.push((**finding).clone()),
             Record::Counted { core, kernel, class, count } => {
-                *self.counted.entry((*core, kernel.clone(), *class)).or_default() += count;
+                let counted = self.counted.entry((*core, kernel.clone(), *class)).or_default();
+                *counted = counted.saturating_add(*count);
             }
             Record::Amended(amendment) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == amendment.id) {
@@ -280,7 +281,8 @@ impl Outcome {
             outcome.evidence.entry(key.clone()).or_default().add(evidence);
         }
         for &(mhz, count) in clocks {
-            *outcome.clocks.entry(mhz).or_default() += count;
+            let readings = outcome.clocks.entry(mhz).or_default();
+            *readings = readings.saturating_add(count);
         }
     }
 
@@ -299,16 +301,16 @@ impl Outcome {
     /// Findings of this core: those kept whole and those only counted.
     pub fn findings_of(&self, core: u32) -> u64 {
         let kept = self.findings.iter().filter(|f| f.core == Some(core)).count() as u64;
-        let counted: u64 = self.counted.iter().filter(|((c, ..), _)| *c == core).map(|(_, n)| n).sum();
-        kept + if kept > 0 { counted } else { 0 }
+        let counted = self.counted.iter().filter(|((c, ..), _)| *c == core).map(|(_, &n)| n);
+        if kept > 0 { counted.fold(kept, u64::saturating_add) } else { 0 }
     }
 
     /// Findings of this core in one kernel.
     pub fn findings_in(&self, core: u32, kernel: &str) -> u64 {
         let kept =
             self.findings.iter().filter(|f| f.core == Some(core) && f.kernel.as_deref() == Some(kernel)).count() as u64;
-        let counted: u64 = self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, n)| n).sum();
-        kept + if kept > 0 { counted } else { 0 }
+        let counted = self.counted.iter().filter(|((c, k, _), _)| *c == core && k == kernel).map(|(_, &n)| n);
+        if kept > 0 { counted.fold(kept, u64::saturating_add) } else { 0 }
     }
 
     /// What the evidence of this core under this load would have caught, at the multiplier where that is most.
@@ -370,12 +372,26 @@ impl Outcome {
 
 /// The longest mean time between errors, in seconds, that `seconds` of checked work with `findings` errors would have
 /// caught with 95 % confidence if errors come independently: time over the upper limit of a Poisson mean. Exact for
-/// zero findings (−ln 0.05 = 2.9957) and for n (the mean at which n or fewer has probability 5 %).
+/// zero findings (−ln 0.05 = 2.9957) and for n (the mean at which n or fewer has probability 5 %); from
+/// [`EXACT_FINDINGS_MAX`] on to one part in a million.
 pub fn catches_every_s(seconds: f64, findings: u64) -> Option<f64> {
     (seconds > 0.0).then(|| seconds / poisson_upper_95(findings))
 }
 
+/// The limit for more findings than this is Wilson's and Hilferty's: the exact one takes as many terms as there are findings.
+const EXACT_FINDINGS_MAX: u64 = 1000;
+
 fn poisson_upper_95(n: u64) -> f64 {
+    if n <= EXACT_FINDINGS_MAX { exact_poisson_upper_95(n) } else { wilson_hilferty_95(n) }
+}
+
+/// A chi-square quantile is about the cube of a normal one; 2n+2 degrees of freedom, halved.
+fn wilson_hilferty_95(n: u64) -> f64 {
+    let (n, normal_95) = (n as f64 + 1.0, 1.644_853_626_951_472_2);
+    n * (1.0 - 1.0 / (9.0 * n) + normal_95 / (3.0 * n.sqrt())).powi(3)
+}
+
+fn exact_poisson_upper_95(n: u64) -> f64 {
     // P(X <= n; mean) falls with the mean: bisect for 0.05, terms summed in logarithms so that large n is no trouble.
     let at_most_n = |mean: f64| -> f64 {
         let (mut log_term, mut sum) = (-mean, (-mean).exp());
@@ -404,5 +420,28 @@ mod tests {
             assert!((poisson_upper_95(n) - limit).abs() < 2e-3, "{n}: {}", poisson_upper_95(n));
         }
         assert_eq!(catches_every_s(0.0, 0), None);
+    }
+
+    #[test]
+    fn any_number_of_findings_has_a_limit_at_once() {
+        let (exact, approximate) = (exact_poisson_upper_95(EXACT_FINDINGS_MAX), wilson_hilferty_95(EXACT_FINDINGS_MAX));
+        assert!((approximate / exact - 1.0).abs() < 1e-6, "{exact} {approximate}");
+        let limits = [EXACT_FINDINGS_MAX, EXACT_FINDINGS_MAX + 1, 1 << 40, u64::MAX].map(poisson_upper_95);
+        assert!(limits.is_sorted() && limits[3] > u64::MAX as f64, "{limits:?}");
+    }
+
+    #[test]
+    fn sums_of_a_damaged_journal_stop_at_the_most_that_there_is() {
+        let clocks = Record::Work { core: 0, parts: vec![], clocks: vec![(4000, u64::MAX), (4000, 7)] };
+        let more = |kernel: &str| Record::Counted {
+            core: 0,
+            kernel: kernel.into(),
+            class: Class::Hang,
+            count: u64::MAX,
+        };
+        let outcome = Outcome::of(&[clocks, more("a"), more("a"), more("b")]);
+        assert_eq!(outcome.cores[&0].clocks[&4000], u64::MAX);
+        assert!(outcome.counted.values().all(|&count| count == u64::MAX));
+        assert_eq!(outcome.findings_of(0), 0, "only counted, never seen");
     }
 }
