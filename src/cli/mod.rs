@@ -5,6 +5,7 @@ mod duration;
 mod kernels;
 mod output;
 mod picture;
+mod profile;
 mod report;
 mod resume;
 mod run;

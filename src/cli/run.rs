@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     CliError, duration, not_yet,
     output::JsonTarget,
-    picture, selection,
+    picture, profile, selection,
     session::{self, Session},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
-    plan::{Plan, Request},
+    plan::{self, Plan, Request, SEED_FORM},
     platform,
     supervisor::{
         Drill,
@@ -36,31 +36,31 @@ const DRILL_S: f64 = 6.0;
 /// Options of a run.
 #[derive(Args, Clone, Default)]
 pub struct RunArgs {
-    /// quick (the default); others are to come.
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    /// quick (the default), or a file of one's own; options given here win over it.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(super) profile: Option<String>,
     /// How long, like 90s, 10m, 8h.
     #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true)]
-    length: Option<String>,
+    pub(super) length: Option<String>,
     /// Run until every core's evidence, under every load, would have caught a fault that recurs so often: 10m means "every
     /// 10 min or oftener". Takes three times as long, core for core; --for is then the most.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
+    pub(super) until: Option<String>,
     /// Which cores, like 0-7,!4.
     #[arg(long, value_name = "LIST")]
-    cores: Option<String>,
+    pub(super) cores: Option<String>,
     /// Which kernels, names with * and ?.
     #[arg(long, value_name = "GLOB,...")]
-    kernels: Option<String>,
+    pub(super) kernels: Option<String>,
     /// Which loads: solo, together.
     #[arg(long, value_name = "LOAD,...")]
-    loads: Option<String>,
+    pub(super) loads: Option<String>,
     /// A PNG picture to work on besides our own; may be given several times.
     #[arg(long, value_name = "FILE")]
-    image: Vec<PathBuf>,
+    pub(super) image: Vec<PathBuf>,
     /// Seed of the plan; decimal or 0x...
     #[arg(long, value_name = "N", value_parser = parse_seed)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[arg(long, hide = true)]
@@ -105,11 +105,7 @@ pub struct DrillArgs {
 
 /// A seed, decimal or hexadecimal.
 pub fn parse_seed(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|_| "a seed is a whole number of up to 64 bits, decimal or 0x...".into())
+    plan::parse_seed(text).ok_or_else(|| SEED_FORM.into())
 }
 
 /// The machine as this process sees it.
@@ -124,11 +120,7 @@ pub fn read_machine(root: Option<&std::path::Path>) -> Result<Machine, CliError>
 
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
-    match args.profile.as_deref() {
-        None | Some("quick") => {}
-        Some(other @ ("standard" | "overnight")) => return not_yet(&format!("--profile {other}")),
-        Some(other) => return not_yet(&format!("--profile {other}: a profile of one's own")),
-    }
+    let (profile, args) = profile::complete(args)?;
     for (given, name) in [
         (args.expect.is_some(), "--expect"),
         (args.beside.is_some(), "--beside"),
@@ -151,7 +143,7 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
     let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s };
-    let job = Job { profile: "quick", request, images: args.image, drill: None, place: args.place };
+    let job = Job { profile, request, images: args.image, drill: None, place: args.place };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())
 }
@@ -181,7 +173,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         seed: Hex(platform::monotonic_ns()),
         until_s: None,
     };
-    let job = Job { profile: "drill", request, images: vec![], drill: Some(drill), place: args.place };
+    let job = Job { profile: "drill".into(), request, images: vec![], drill: Some(drill), place: args.place };
     let outcome = job.carry_out(machine, not_tested)?;
     let found = outcome.findings.iter().any(|f| f.core == Some(core) && f.class == args.fault.class());
     let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
@@ -194,7 +186,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
 
 /// A run to be begun.
 struct Job {
-    profile: &'static str,
+    profile: String,
     request: Request,
     images: Vec<PathBuf>,
     drill: Option<Drill>,
@@ -216,7 +208,7 @@ impl Job {
             journal: JOURNAL_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             run: id,
-            profile: self.profile.to_owned(),
+            profile: self.profile,
             seed: self.request.seed,
             drill: self.drill.is_some(),
             started,

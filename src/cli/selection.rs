@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::CliError;
-use crate::{journal::record::NotTested, machine::Machine, plan::Load};
+use crate::{
+    journal::record::NotTested,
+    machine::Machine,
+    plan::{Load, glob},
+};
 
 /// The cores to test, and why each of the others is not.
 pub fn cores(machine: &Machine, wanted: Option<&str>) -> Result<(Vec<u32>, NotTested), CliError> {
@@ -62,23 +66,12 @@ pub fn kernels(patterns: Option<&str>) -> Result<Vec<String>, CliError> {
     let Some(patterns) = patterns else { return Ok(all.into_iter().map(str::to_owned).collect()) };
     let patterns: Vec<&str> = patterns.split(',').map(str::trim).collect();
     for pattern in &patterns {
-        if !all.iter().any(|name| glob(pattern.as_bytes(), name.as_bytes())) {
+        if !all.iter().any(|name| glob(pattern, name)) {
             return Err(CliError::Usage(format!("--kernels {pattern}: no such kernel; there are: {}", all.join(", "))));
         }
     }
-    let chosen = all.into_iter().filter(|name| patterns.iter().any(|p| glob(p.as_bytes(), name.as_bytes())));
+    let chosen = all.into_iter().filter(|name| patterns.iter().any(|p| glob(p, name)));
     Ok(chosen.map(str::to_owned).collect())
-}
-
-/// `*` for any run of characters, `?` for one.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => glob(rest, name) || !name.is_empty() && glob(pattern, &name[1..]),
-        ([b'?', rest @ ..], [_, name @ ..]) => glob(rest, name),
-        ([p, rest @ ..], [n, name @ ..]) => p == n && glob(rest, name),
-        _ => false,
-    }
 }
 
 /// The loads of that list.
@@ -91,22 +84,4 @@ pub fn loads(wanted: Option<&str>) -> Result<Vec<Load>, CliError> {
         })
     };
     wanted.split(',').map(each).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs() {
-        for (pattern, name, fits) in [
-            ("gemm-*", "gemm-f32", true),
-            ("*f32", "gemm-f32", true),
-            ("gemm", "gemm-f32", false),
-            ("g?mm-f32", "gemm-f32", true),
-            ("*", "", true),
-        ] {
-            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
-        }
-    }
 }

@@ -39,7 +39,8 @@ impl Session {
         let what = match (&self.so_far, &self.drill) {
             (Some(_), _) => format!("Going on with run {}", self.run.run),
             (None, Some(_)) => "Drill".to_owned(),
-            (None, None) => "Quick check".to_owned(),
+            (None, None) if self.run.profile == "quick" => "Quick check".to_owned(),
+            (None, None) => format!("Profile {}", self.run.profile),
         };
         let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.place.next_step);
         let mut screen = Screen::new(&self.run, next_step, &what);

@@ -1,8 +1,15 @@
 //! The plan: a pure function from what was asked for and the machine to steps.
 
+mod duration;
+mod glob;
+mod profile;
 mod quick;
 
 use serde::{Deserialize, Serialize};
+
+pub use duration::{DurationError, parse_duration};
+pub use glob::glob;
+pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
 
 use crate::{machine::Machine, verdict::Hex};
 

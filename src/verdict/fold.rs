@@ -433,12 +433,8 @@ mod tests {
     #[test]
     fn sums_of_a_damaged_journal_stop_at_the_most_that_there_is() {
         let clocks = Record::Work { core: 0, parts: vec![], clocks: vec![(4000, u64::MAX), (4000, 7)] };
-        let more = |kernel: &str| Record::Counted {
-            core: 0,
-            kernel: kernel.into(),
-            class: Class::Hang,
-            count: u64::MAX,
-        };
+        let more =
+            |kernel: &str| Record::Counted { core: 0, kernel: kernel.into(), class: Class::Hang, count: u64::MAX };
         let outcome = Outcome::of(&[clocks, more("a"), more("a"), more("b")]);
         assert_eq!(outcome.cores[&0].clocks[&4000], u64::MAX);
         assert!(outcome.counted.values().all(|&count| count == u64::MAX));

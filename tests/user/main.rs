@@ -8,6 +8,7 @@ mod journal;
 mod kills;
 mod loss;
 mod machine;
+mod profiles;
 #[cfg(unix)]
 mod manners;
 #[cfg(unix)]
