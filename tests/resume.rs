@@ -20,7 +20,7 @@ use oddcore::{
         aftermath::{self, Found},
         seams::View,
     },
-    verdict::{Class, CoreVerdict, Finding, LossReason, OpenStep, Outcome},
+    verdict::{Amendment, Class, CoreVerdict, Finding, LossReason, OpenStep, Outcome},
 };
 use played::{BOOT, Manner, Play, RIGHT};
 
@@ -80,7 +80,7 @@ impl View for Tape {
         self.show(Shown::Finding(finding.id));
     }
 
-    fn amended(&mut self, finding: &Finding) {
+    fn amended(&mut self, finding: &Finding, _: &Amendment) {
         self.show(Shown::Investigated(finding.id, finding.detail.clone()));
     }
 
@@ -249,8 +249,8 @@ fn a_reset_makes_suspects_of_the_cores_under_load_and_a_second_one_alone_fails()
             assert_eq!(verdict, expected, "core {core} of {open:?}");
         }
         assert_eq!(outcome.exit_code(), if open.is_empty() { 0 } else { 3 });
-        assert_eq!(outcome.place.lost.keys().copied().collect::<Vec<_>>(), open);
-        assert!(outcome.place.lost.values().all(|kernels| kernels.contains(played::KERNEL)), "each was tried alone");
+        assert_eq!(outcome.standing.lost.keys().copied().collect::<Vec<_>>(), open);
+        assert!(outcome.standing.lost.values().all(|kernels| kernels.contains(played::KERNEL)), "each was tried alone");
         // Lost again in every later step of the resumed session, wherever a core was alone.
         let whole = fs::read(folder.path().join(JOURNAL_FILE)).expect("readable");
         let text = std::str::from_utf8(&whole).expect("text");

@@ -1,6 +1,7 @@
 //! The command line: parses and validates, then hands over. Exit codes are those of design: 0, 1, 2, 3.
 
 mod cores;
+mod drill;
 mod duration;
 mod kernels;
 mod output;
@@ -78,7 +79,7 @@ enum Command {
     /// Test the cores.
     Run(run::RunArgs),
     /// Inject a fault on one core and see it found: proof that the tester works on this machine.
-    Drill(run::DrillArgs),
+    Drill(drill::DrillArgs),
     /// Show a run again.
     Report(report::ReportArgs),
     /// This machine: cores, CPUs, kinds, clocks, and what is missing.
@@ -126,6 +127,8 @@ struct WorkerArgs {
     drill_kernel: Option<String>,
     #[arg(long)]
     drill_fault: Option<worker::Fault>,
+    #[arg(long)]
+    drill_load: Vec<String>,
 }
 
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
@@ -136,7 +139,7 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
             run::run(cli.run)
         }
         Some(Command::Run(args)) => run::run(args),
-        Some(Command::Drill(args)) => run::drill(args),
+        Some(Command::Drill(args)) => drill::drill(args),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Cores(args)) => cores::cores(&args),
         Some(Command::Kernels(args)) => kernels::kernels(&args),
@@ -160,7 +163,11 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
         bclk_mhz: args.bclk,
         run: args.run,
         session: args.session,
-        drill: args.drill_kernel.zip(args.drill_fault),
+        drill: args.drill_kernel.zip(args.drill_fault).map(|(kernel, fault)| worker::Injection {
+            kernel,
+            fault,
+            loads: args.drill_load,
+        }),
     };
     Ok(worker::run(&options, pictures))
 }

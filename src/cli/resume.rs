@@ -62,7 +62,7 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     let changes = machine.changes_since(&found.run.machine);
     let mut run = found.run;
     run.machine = run.machine.with_cpus_of(&machine);
-    let number = found.outcome.place.sessions + 1;
+    let number = found.outcome.standing.sessions + 1;
     let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
     let session = Session { folder, number, run, so_far: Some(so_far), drill: None };
     Ok(session.carry_out(found.journal, &json)?.exit_code())
@@ -101,7 +101,7 @@ fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> 
 
 fn settle(folder: &Path, found: &mut Found, root: Option<&Path>) -> Result<Option<Loss>, CliError> {
     let traces = traces::read(&root.map_or_else(Root::real, Root::at));
-    let vanished = supervisor_vanished(folder, found.outcome.place.sessions);
+    let vanished = supervisor_vanished(folder, found.outcome.standing.sessions);
     Ok(found.settle(vanished, &traces)?)
 }
 

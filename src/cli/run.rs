@@ -1,4 +1,4 @@
-//! `oddcore`, `oddcore run` and `oddcore drill`.
+//! `oddcore` and `oddcore run`.
 
 use std::path::PathBuf;
 
@@ -23,15 +23,12 @@ use crate::{
         seams::{Clock, SystemClock},
     },
     verdict::{Hex, Outcome},
-    worker::Fault,
 };
 
 /// The quick check's length in seconds.
 const QUICK_S: f64 = 60.0;
 /// The longest that a run with an end by its evidence lasts, in seconds: a year.
 const UNTIL_S_MAX: f64 = 365.0 * 86_400.0;
-/// A drill's length in seconds.
-const DRILL_S: f64 = 6.0;
 
 /// Options of a run.
 #[derive(Args, Clone, Default)]
@@ -87,22 +84,6 @@ pub struct PlaceArgs {
     pub root: Option<PathBuf>,
 }
 
-/// Options of a drill.
-#[derive(Args)]
-pub struct DrillArgs {
-    /// The core to be faulted; the first that may be tested without it.
-    #[arg(long, value_name = "N")]
-    cores: Option<String>,
-    /// The kernel to be faulted.
-    #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
-    kernels: String,
-    /// The fault.
-    #[arg(long, value_enum, default_value = "miscompute")]
-    fault: Fault,
-    #[command(flatten)]
-    place: PlaceArgs,
-}
-
 /// A seed, decimal or hexadecimal.
 pub fn parse_seed(text: &str) -> Result<u64, String> {
     plan::parse_seed(text).ok_or_else(|| SEED_FORM.into())
@@ -148,53 +129,23 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     Ok(outcome.exit_code())
 }
 
-/// `oddcore drill`.
-pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
-    let chosen = selection::kernels(Some(&args.kernels))?;
-    let [kernel] = &chosen[..] else {
-        return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
-    };
-    let machine = read_machine(args.place.root.as_deref())?;
-    let (faulted, _) = selection::cores(&machine, args.cores.as_deref())?;
-    let core = match (&args.cores, &faulted[..]) {
-        (None, [first, ..]) | (Some(_), [first]) => *first,
-        _ => {
-            let given = args.cores.unwrap_or_default();
-            return Err(CliError::Usage(format!("--cores {given}: a drill faults exactly one core")));
-        }
-    };
-    let (cores, not_tested) = selection::cores(&machine, None)?;
-    let drill = Drill { core, kernel: kernel.clone(), fault: args.fault };
-    let request = Request {
-        cores,
-        kernels: chosen.clone(),
-        loads: selection::loads(None)?,
-        seconds: DRILL_S,
-        seed: Hex(platform::monotonic_ns()),
-        until_s: None,
-    };
-    let job = Job { profile: "drill".into(), request, images: vec![], drill: Some(drill), place: args.place };
-    let outcome = job.carry_out(machine, not_tested)?;
-    let found = outcome.findings.iter().any(|f| f.core == Some(core) && f.class == args.fault.class());
-    let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
-    if !found || astray {
-        let what = if astray { "another core was blamed" } else { "the injected fault was not found" };
-        return Err(CliError::Usage(format!("the drill failed: {what}; do not trust this build on this machine")));
-    }
-    Ok(outcome.exit_code())
-}
-
 /// A run to be begun.
-struct Job {
-    profile: String,
-    request: Request,
-    images: Vec<PathBuf>,
-    drill: Option<Drill>,
-    place: PlaceArgs,
+pub struct Job {
+    /// The profile's name.
+    pub profile: String,
+    /// What is asked of the plan.
+    pub request: Request,
+    /// The user's pictures.
+    pub images: Vec<PathBuf>,
+    /// A drill.
+    pub drill: Option<Drill>,
+    /// Where its things are.
+    pub place: PlaceArgs,
 }
 
 impl Job {
-    fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
+    /// Carries it out and reports.
+    pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
         let json = JsonTarget::open(self.place.json.as_deref())?;
         let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let started = SystemClock.timestamp();

@@ -42,7 +42,7 @@ impl Session {
             (None, None) if self.run.profile == "quick" => "Quick check".to_owned(),
             (None, None) => format!("Profile {}", self.run.profile),
         };
-        let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.place.next_step);
+        let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.standing.next_step);
         let mut screen = Screen::new(&self.run, next_step, &what);
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let pictures = images.len() as u32;

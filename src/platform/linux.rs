@@ -33,7 +33,10 @@ impl Mask {
     }
 
     fn cpus(&self) -> Vec<u32> {
-        (0..MASK_WORDS as u32 * 64).filter(|cpu| self.0[*cpu as usize / 64] >> (cpu % 64) & 1 == 1).collect()
+        let words = (0..).zip(self.0.iter()).filter(|(_, word)| **word != 0);
+        words
+            .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
+            .collect()
     }
 
     /// Async-signal-safe: nothing but the system call.
@@ -165,6 +168,17 @@ pub fn wild_pointer() {
     // SAFETY: none: the address is never mapped, and the fault that the read raises is what the drill is for.
     let value = unsafe { nowhere.read_volatile() };
     std::hint::black_box(value);
+}
+
+/// A drill: an instruction that no CPU knows.
+pub fn illegal_instruction() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: none: ud2 raises the fault that the drill is for.
+    unsafe {
+        std::arch::asm!("ud2", options(nomem, nostack))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::process::abort();
 }
 
 /// A fatal signal of the supervisor ends it with exit code 2, as any other thing it could not do.

@@ -79,6 +79,12 @@ pub fn wild_pointer() {
     std::hint::black_box(value);
 }
 
+/// A drill: an instruction that no CPU knows.
+pub fn illegal_instruction() {
+    // SAFETY: none: ud2 raises the fault that the drill is for.
+    unsafe { std::arch::asm!("ud2", options(nomem, nostack)) }
+}
+
 /// Nothing to do yet.
 pub fn exit_two_on_fatal_signals() -> io::Result<()> {
     Ok(())

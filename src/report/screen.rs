@@ -10,7 +10,7 @@ use crate::{
     machine::name,
     plan::Step,
     supervisor::seams::View,
-    verdict::{Finding, Outcome},
+    verdict::{Amendment, Finding, Outcome},
 };
 
 /// The progress of a run.
@@ -105,8 +105,22 @@ impl View for Screen {
         self.line(text.trim_end());
     }
 
-    fn amended(&mut self, finding: &Finding) {
-        self.line(&format!("  looked into: {}: {}", self.name(finding.core), finding.detail));
+    fn amended(&mut self, finding: &Finding, by: &Amendment) {
+        if let Some(place) = &by.place {
+            self.line(&format!(
+                "  {}: {} at {:?}: want {} got {} xor {:#x}, {} wrong in all",
+                self.name(finding.core),
+                place.stage,
+                place.element,
+                place.expected,
+                place.actual,
+                place.expected.0 ^ place.actual.0,
+                place.wrong_elements
+            ));
+        }
+        if !by.detail.is_empty() {
+            self.line(&format!("  looked into: {}: {}", self.name(finding.core), by.detail));
+        }
     }
 
     fn note(&mut self, text: &str) {

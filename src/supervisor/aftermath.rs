@@ -85,10 +85,10 @@ impl Found {
     /// Books how the last session ended, if that is not known yet: by the journal, by whether a worker left word at
     /// `vanished` that it outlived the supervisor, and by what the OS says `now`.
     pub fn settle(&mut self, vanished: Option<String>, now: &Traces) -> Result<Option<Loss>, AftermathError> {
-        if self.outcome.place.settled {
+        if self.outcome.standing.settled {
             return Ok(None);
         }
-        let place = &self.outcome.place;
+        let place = &self.outcome.standing;
         let seconds = |at: &str| at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
         let dead = DeadRun {
             boot: place.boot.clone(),
@@ -102,9 +102,9 @@ impl Found {
         let loss = weigh(&dead, now);
         let began = seconds(&self.run.started).unwrap_or_default();
         let seconds_in = (dead.last_seen_s - began).max(0) as f64;
-        let known = self.outcome.place.lost.clone();
+        let known = self.outcome.standing.lost.clone();
         let open = self.outcome.open_step.clone();
-        let at = self.outcome.place.last_seen.clone();
+        let at = self.outcome.standing.last_seen.clone();
         self.book(Record::BrokenOff { at, reason: loss.reason, why: loss.why.clone() })?;
         if loss.reason == LossReason::LostToReset {
             let (load, kernel, cores) = open.map(|open| (open.load, open.kernel, open.cores)).unwrap_or_default();

@@ -1,9 +1,13 @@
 //! The crew: one member per core under test. What it is doing, its start, its death, its starting again.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    io::ErrorKind,
+    sync::atomic::Ordering::Relaxed,
+};
 
 use super::{
-    MS, Supervisor, TICK_NS,
+    Drill, MS, Supervisor, TICK_NS,
     death::{self, Facts},
     investigate::Answer,
     watchdog::{LaneWatch, Look, Sight},
@@ -15,7 +19,7 @@ use crate::{
     verdict::Class,
     worker::{
         protocol::{FromWorker, LaneId, PROTOCOL, ToWorker, Vote},
-        slot::{Doing, Slot},
+        slot::{Doing, SLOT_WORDS, Slot},
     },
 };
 
@@ -60,6 +64,10 @@ pub struct Member {
     pub leaving: bool,
     ended_by_us: bool,
     kept: HashMap<(String, Class), u64>,
+    /// Findings of this worker whose place may still come: the stamp's number, the finding's id.
+    unplaced: HashMap<u64, u64>,
+    /// How often it was found away from its CPUs.
+    strays: u32,
 }
 
 impl Member {
@@ -82,6 +90,8 @@ impl Member {
             leaving: false,
             ended_by_us: false,
             kept: HashMap::new(),
+            unplaced: HashMap::new(),
+            strays: 0,
         }
     }
 
@@ -105,6 +115,26 @@ impl Member {
         let kept = self.kept.entry((kernel.to_owned(), class)).or_default();
         *kept += 1;
         *kept <= crate::worker::KEPT_WHOLE
+    }
+
+    /// The finding of this stamp may be placed later.
+    pub fn place_of(&mut self, stamp: u64, finding: u64) {
+        self.unplaced.insert(stamp, finding);
+    }
+
+    /// The finding of this stamp, whose place has come.
+    pub fn placed(&mut self, stamp: u64) -> Option<u64> {
+        self.unplaced.remove(&stamp)
+    }
+
+    /// One more stray of a worker that is to be ended for it: how many there were. `None` if it is ended already.
+    pub fn stray(&mut self) -> Option<u32> {
+        if self.ended_by_us || self.leaving {
+            return None;
+        }
+        self.ended_by_us = true;
+        self.strays += 1;
+        Some(self.strays)
     }
 
     /// How many lanes its task keeps busy.
@@ -145,13 +175,16 @@ impl Supervisor<'_> {
         if !matches!(member.life, Life::Down { start_at_ns } if start_at_ns <= now) {
             return;
         }
-        // A fault that ends the worker strikes once.
-        let first = member.starts == 0;
-        let drill = self.drill.as_ref().filter(|drill| drill.core == core && (first || !drill.fault.ends_the_worker()));
+        let words = self.host.slots(core);
+        let main = words.len().checked_sub(SLOT_WORDS).map(|at| Slot::of(&words[at..], 0));
+        let struck = main.is_some_and(|slot| slot.struck().load(Relaxed) != 0);
+        let here = |drill: &&Drill| drill.core == core && !(struck && drill.injection.fault.strikes_once());
+        let injection = self.drill.as_ref().filter(here).map(|drill| &drill.injection);
         member.starts += 1;
         member.ended_by_us = false;
-        match self.host.start(&member.core, drill.map(|drill| (drill.kernel.as_str(), drill.fault))) {
+        match self.host.start(&member.core, injection) {
             Ok(()) => member.life = Life::Starting { since_ns: now },
+            Err(error) if error.kind() == ErrorKind::InvalidInput => self.give_up_cpus(core),
             Err(error) => {
                 let text = format!("{}: its worker could not be started: {error}", member.core.label);
                 self.lay_down(core, Some(text));
@@ -198,7 +231,10 @@ impl Supervisor<'_> {
                 member.lanes = lanes;
                 self.send_task_again(core);
             }
-            FromWorker::Failed { why } => {
+            FromWorker::Failed { cpus_gone: true, .. } => self.give_up_cpus(core),
+            FromWorker::Strayed { cpu } => self.strayed(core, cpu),
+            FromWorker::Placed { number, place } => self.take_place(core, number, place),
+            FromWorker::Failed { why, .. } => {
                 let text = format!("{}: its worker says: {why}", member.core.label);
                 self.note(text);
             }
@@ -271,8 +307,7 @@ impl Supervisor<'_> {
     /// What the lanes of `core` were doing, the dying one first.
     fn last_words(&self, core: u32) -> (Option<crash::Crash>, Option<Doing>) {
         let words = self.host.slots(core);
-        let slots: Vec<Slot<'_>> =
-            (0..words.len() / crate::worker::slot::SLOT_WORDS).map(|n| Slot::of(words, n)).collect();
+        let slots: Vec<Slot<'_>> = (0..words.len() / SLOT_WORDS).map(|n| Slot::of(words, n)).collect();
         for slot in &slots {
             if let Some(crash) = crash::read(slot.crash()) {
                 return (Some(crash), slot.doing());
@@ -325,24 +360,28 @@ impl Supervisor<'_> {
         member.deaths_in_a_row += 1;
         member.life = Life::Down { start_at_ns: now + wait };
         member.lanes.clear();
+        member.unplaced.clear();
         let redoing = matches!(member.task, Some(ToWorker::Redo(_)));
         if redoing || stop {
             member.task = None;
             member.answer.get_or_insert(Answer::None);
         }
         let give_up = member.deaths_in_a_row >= DEATHS_MAX && !member.given_up;
-        if give_up {
-            member.given_up = true;
-            member.task = None;
-        }
-        let label = member.core.label.clone();
         if let Some(text) = note {
             self.note(text);
         }
         if give_up {
-            let why = format!("{label}: its worker died {DEATHS_MAX} times in a row without any work done; given up");
-            self.book(Record::GivenUp { core, why }, true);
+            self.give_up(core, &format!("its worker died {DEATHS_MAX} times in a row without any work done"));
         }
+    }
+
+    /// No more work for this core.
+    pub(super) fn give_up(&mut self, core: u32, why: &str) {
+        let member = self.crew.get_mut(&core).expect("a member");
+        member.given_up = true;
+        member.task = None;
+        let why = format!("{}: {why}; given up", member.core.label);
+        self.book(Record::GivenUp { core, why }, true);
     }
 
     /// The watchdog's round.

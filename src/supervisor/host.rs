@@ -18,7 +18,7 @@ use crate::{
     machine::{Core, format_cpu_list},
     platform::{self, ProcessEnd, SharedWords, ThreadUsage},
     worker::{
-        Fault,
+        Injection,
         protocol::{FromWorker, ToWorker},
         slot::SLOT_WORDS,
     },
@@ -62,8 +62,9 @@ pub enum Event {
 
 /// Starts, hears, watches and ends workers, at most one per core.
 pub trait WorkerHost {
-    /// Starts the worker of `core`, pinned to the CPUs that may be tested, with the fault of a drill.
-    fn start(&mut self, core: &Core, drill: Option<(&str, Fault)>) -> io::Result<()>;
+    /// Starts the worker of `core`, pinned to the CPUs that may be tested, with the fault of a drill. `InvalidInput` means
+    /// that its CPUs cannot be had.
+    fn start(&mut self, core: &Core, drill: Option<&Injection>) -> io::Result<()>;
     /// Tells it something. A worker that is gone is no error: its end will be heard of.
     fn send(&mut self, core: u32, message: &ToWorker);
     /// Ends it by force; its end will be heard of.
@@ -125,7 +126,7 @@ impl ProcessHost {
         Interrupter(self.hearing.clone())
     }
 
-    fn command(&self, core: &Core, slots: &SharedWords, drill: Option<(&str, Fault)>) -> io::Result<Command> {
+    fn command(&self, core: &Core, slots: &SharedWords, drill: Option<&Injection>) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("worker").arg("--cpus").arg(format_cpu_list(&core.testable));
         command.arg("--slots").arg(slots.handle()).arg("--bclk").arg(self.bclk_mhz.to_string());
@@ -133,9 +134,11 @@ impl ProcessHost {
         for image in &self.images {
             command.arg("--image").arg(image);
         }
-        if let Some((kernel, fault)) = drill {
-            let fault = clap::ValueEnum::to_possible_value(&fault).expect("every fault has a name");
-            command.arg("--drill-kernel").arg(kernel).arg("--drill-fault").arg(fault.get_name());
+        if let Some(drill) = drill {
+            command.arg("--drill-kernel").arg(&drill.kernel).arg("--drill-fault").arg(drill.fault.name());
+            for load in &drill.loads {
+                command.arg("--drill-load").arg(load);
+            }
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // A Ctrl-C in the terminal is the supervisor's to hear, not the workers'.
@@ -146,7 +149,7 @@ impl ProcessHost {
 }
 
 impl WorkerHost for ProcessHost {
-    fn start(&mut self, core: &Core, drill: Option<(&str, Fault)>) -> io::Result<()> {
+    fn start(&mut self, core: &Core, drill: Option<&Injection>) -> io::Result<()> {
         self.generation += 1;
         let generation = self.generation;
         let slots = SharedWords::create((core.testable.len() + 1) * SLOT_WORDS)?;

@@ -62,7 +62,9 @@ impl Supervisor<'_> {
 
     /// Investigates everything that was found. Nobody works meanwhile but who is asked.
     pub(super) fn investigate_all(&mut self) {
-        while let Some(id) = self.to_investigate.pop_front() {
+        while !self.drill_is_over()
+            && let Some(id) = self.to_investigate.pop_front()
+        {
             let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id).cloned() else {
                 continue;
             };
@@ -90,6 +92,8 @@ impl Supervisor<'_> {
             suspects: Vec::new(),
             repeat: repeat_of(&same, &truth),
             detail: format!("again on the same core: {}", in_words(&same, &truth)),
+            place: None,
+            shown_after_ms: None,
         };
         if let Some((witness, answer)) = &other {
             let label = &self.crew[witness].core.short;

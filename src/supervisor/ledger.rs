@@ -112,15 +112,15 @@ mod tests {
         ledger.take_in(0, progress(&["solo"]));
         ledger.take_in(1, progress(&["solo", "together"]));
         let mut outcome = crate::verdict::Outcome::default();
-        let first = ledger.book(1, &outcome.place.keys);
+        let first = ledger.book(1, &outcome.standing.keys);
         first.iter().for_each(|record| outcome.apply(record));
-        assert!(ledger.book(2, &outcome.place.keys).is_empty());
+        assert!(ledger.book(2, &outcome.standing.keys).is_empty());
         ledger.take_in(0, progress(&["together"]));
-        let second = ledger.book(3, &outcome.place.keys);
+        let second = ledger.book(3, &outcome.standing.keys);
         assert!(second.iter().all(|record| !matches!(record, Record::Key { .. })), "known by now: {second:?}");
         second.iter().for_each(|record| outcome.apply(record));
         let iterations = |core| outcome.cores[&core].total().iterations;
-        assert_eq!((iterations(0), iterations(1), outcome.place.keys.len()), (6, 4, 2));
+        assert_eq!((iterations(0), iterations(1), outcome.standing.keys.len()), (6, 4, 2));
     }
 
     #[test]

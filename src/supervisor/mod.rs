@@ -11,6 +11,7 @@ mod ledger;
 mod pre_pass;
 mod resume;
 pub mod seams;
+mod stray;
 pub mod watchdog;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -18,9 +19,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     plan::Step,
-    verdict::{Amendment, Class, Finding, Hex, Outcome},
+    verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
     worker::{
-        Fault,
+        Injection,
         protocol::{Assignment, Case, Source, Stamp, ToWorker, Truth},
         slot::Doing,
     },
@@ -47,10 +48,15 @@ const STOP_WITHIN_NS: u64 = 3_000 * MS;
 pub struct Drill {
     /// The core to be faulted.
     pub core: u32,
-    /// The kernel.
-    pub kernel: String,
-    /// The fault.
-    pub fault: Fault,
+    /// What its worker is to do wrong.
+    pub injection: Injection,
+}
+
+impl Drill {
+    /// Whether this is the fault, found where it is, as what it is.
+    pub fn is(&self, finding: &Finding) -> bool {
+        finding.core == Some(self.core) && finding.class == self.injection.fault.class()
+    }
 }
 
 /// What a supervisor is given.
@@ -61,7 +67,7 @@ pub struct Setup<'a> {
     pub so_far: Option<SoFar>,
     /// The user's pictures take part as so many inputs of the kernels that take pictures.
     pub images: u32,
-    /// A drill.
+    /// A drill; it ends as soon as its fault was found and looked into.
     pub drill: Option<Drill>,
     /// Where workers live.
     pub host: Box<dyn WorkerHost>,
@@ -141,9 +147,9 @@ impl<'a> Supervisor<'a> {
 
     fn work_through(&mut self) {
         let run = self.run.clone();
-        let next = self.outcome.place.next_step;
+        let next = self.outcome.standing.next_step;
         for step in run.plan.steps(&run.machine).skip_while(|step| step.step < next) {
-            if self.stop || self.is_enough() {
+            if self.stop || self.is_enough() || self.drill_is_over() {
                 break;
             }
             self.carry_out(step);
@@ -200,7 +206,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn book_evidence(&mut self) {
-        for record in self.ledger.book(self.clock.now_ns(), &self.outcome.place.keys) {
+        for record in self.ledger.book(self.clock.now_ns(), &self.outcome.standing.keys) {
             self.book(record, false);
         }
     }
@@ -229,11 +235,15 @@ impl<'a> Supervisor<'a> {
     /// One step of work; broken off for investigations, then gone on with.
     fn work(&mut self, step: &Step) {
         let mut left_ns = (step.seconds * 1e9) as u64;
-        while left_ns >= REST_NS_MIN && !self.stop {
+        while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
             for &core in &step.cores {
                 let assignment = self.assignment(step, core, deadline_ns);
                 self.assign(core, ToWorker::Run(assignment));
+            }
+            if !self.someone_is_busy() {
+                // All are given up: nobody is left to do it.
+                return;
             }
             while self.someone_is_busy() && self.to_investigate.is_empty() && !self.stop {
                 self.pump();
@@ -257,6 +267,12 @@ impl<'a> Supervisor<'a> {
             truths: self.truths.get(&kernel).cloned().unwrap_or_default(),
             kernel,
         }
+    }
+
+    /// A drill's fault was found and looked into: enough.
+    fn drill_is_over(&self) -> bool {
+        let Some(drill) = &self.drill else { return false };
+        self.outcome.findings.iter().any(|finding| drill.is(finding) && !self.to_investigate.contains(&finding.id))
     }
 
     /// Asks everybody to stop working and waits until they have.
@@ -284,9 +300,7 @@ impl<'a> Supervisor<'a> {
         }
         let deadline = self.clock.now_ns() + STOP_WITHIN_NS;
         while self.crew.values().any(Member::is_up) && self.clock.now_ns() < deadline {
-            if let Some(event) = self.host.next_event(TICK_NS) {
-                self.handle(event);
-            }
+            self.hear_next(TICK_NS);
         }
         for &core in &cores {
             if self.crew[&core].is_up() {
@@ -299,9 +313,7 @@ impl<'a> Supervisor<'a> {
     fn pump(&mut self) {
         let now = self.clock.now_ns();
         let wait = (self.last_tick_ns + TICK_NS).saturating_sub(now).min(self.next_start_in(now));
-        if let Some(event) = self.host.next_event(wait) {
-            self.handle(event);
-        }
+        self.hear_next(wait);
         let now = self.clock.now_ns();
         self.start_due(now);
         if now >= self.last_tick_ns + TICK_NS {
@@ -328,7 +340,7 @@ impl<'a> Supervisor<'a> {
             Record::Finding(finding) => self.view.finding(finding),
             Record::Amended(amendment) => {
                 if let Some(finding) = self.outcome.findings.iter().find(|f| f.id == amendment.id) {
-                    self.view.amended(finding);
+                    self.view.amended(finding, amendment);
                 }
             }
             Record::Note { text } | Record::Suspicion { why: text, .. } | Record::GivenUp { why: text, .. } => {
@@ -394,11 +406,6 @@ impl<'a> Supervisor<'a> {
         finding.source = Some(stamp.case.source);
         finding.iteration = Some(stamp.iteration);
         finding.stage = stamp.stage;
-        finding.element = stamp.element;
-        finding.expected = stamp.expected;
-        finding.actual = stamp.actual;
-        finding.xor = stamp.expected.zip(stamp.actual).map(|(Hex(a), Hex(b))| Hex(a ^ b));
-        finding.wrong_elements = stamp.wrong_elements;
         finding.clock_mhz = stamp.clock_mhz;
         finding.multiplier = stamp.clock_mhz.map(|mhz| (mhz / self.run.machine.bclk_mhz).round() as u32);
         finding.output_digest = stamp.output;
@@ -417,9 +424,31 @@ impl<'a> Supervisor<'a> {
                 .collect::<Vec<_>>()
                 .join("; ");
         }
-        if let Some(id) = self.book_finding(core, finding) {
-            self.to_investigate.push_back(id);
-        }
+        let Some(id) = self.book_finding(core, finding) else { return };
+        self.to_investigate.push_back(id);
+        self.crew.entry(core).and_modify(|member| member.place_of(stamp.number, id));
+        let shown_after_ms = Some(self.clock.now_ns().saturating_sub(stamp.at_ns) as f64 / MS as f64);
+        self.amend_later(id, |amendment| amendment.shown_after_ms = shown_after_ms);
+    }
+
+    /// What became known of a finding without an investigation; lost with the power it is only a detail, so not synced.
+    fn amend_later(&mut self, id: u64, change: impl FnOnce(&mut Amendment)) {
+        let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id) else { return };
+        let mut amendment = Amendment::of(finding);
+        change(&mut amendment);
+        self.book(Record::Amended(amendment), false);
+    }
+
+    /// The place of a finding that this worker told before.
+    fn take_place(&mut self, core: u32, number: u64, place: Option<Place>) {
+        let Some(id) = self.crew.get_mut(&core).and_then(|member| member.placed(number)) else { return };
+        self.amend_later(id, |amendment| match place {
+            Some(place) => amendment.place = Some(place),
+            None => {
+                let text = "the digest of the output is wrong; the scalar reference on this core could not place it";
+                amendment.detail = text.into();
+            }
+        });
     }
 
     /// The digests that a case must have.
@@ -433,6 +462,13 @@ impl<'a> Supervisor<'a> {
 
     fn amend(&mut self, amendment: Amendment) {
         self.book(Record::Amended(amendment), true);
+    }
+
+    /// Waits for an event and deals with it.
+    fn hear_next(&mut self, wait_ns: u64) {
+        if let Some(event) = self.host.next_event(wait_ns) {
+            self.handle(event);
+        }
     }
 
     fn handle(&mut self, event: Event) {

@@ -42,6 +42,9 @@ impl Supervisor<'_> {
             }
             // A core with a finding is no juror, so findings come first.
             self.investigate_all();
+            if self.drill_is_over() {
+                return;
+            }
             self.judge(kernel, &cases);
         }
     }

@@ -41,13 +41,13 @@ impl Supervisor<'_> {
             }
         }
         self.retire_those_that_take_the_machine_down();
-        if self.outcome.place.next_step == 0 {
+        if self.outcome.standing.next_step == 0 {
             return;
         }
         // Where a pre-pass of all cores took the machine down, one core after the other may tell which.
         let cores: Vec<u32> = self.crew.keys().copied().collect();
         let groups =
-            if self.outcome.place.lost_in_pre_pass { cores.chunks(1) } else { cores.chunks(cores.len().max(1)) };
+            if self.outcome.standing.lost_in_pre_pass { cores.chunks(1) } else { cores.chunks(cores.len().max(1)) };
         for group in groups {
             self.extra(PRE_PASS, None, group.to_vec(), 0.0);
         }
@@ -66,7 +66,7 @@ impl Supervisor<'_> {
     pub(super) fn try_suspects_alone(&mut self) {
         let kernels = self.run.plan.kernels();
         let seconds = (self.run.plan.seconds() * ALONE_PART).clamp(ALONE_S.0, ALONE_S.1) / kernels.len().max(1) as f64;
-        for (core, passed) in self.outcome.place.lost.clone() {
+        for (core, passed) in self.outcome.standing.lost.clone() {
             for kernel in kernels.iter().filter(|kernel| !passed.contains(*kernel)) {
                 self.extra(Load::Solo.name(), Some(kernel.clone()), vec![core], seconds);
             }
@@ -78,7 +78,7 @@ impl Supervisor<'_> {
         if self.stop {
             return;
         }
-        let step = EXTRA_STEPS + self.outcome.place.next_extra;
+        let step = EXTRA_STEPS + self.outcome.standing.next_extra;
         let seed =
             Hex(self.run.seed.0.rotate_left(17).wrapping_add(u64::from(step).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         self.carry_out(Step { step, load: load.to_owned(), kernel, cores, seconds, seed, siblings: false });

@@ -46,8 +46,8 @@ pub trait View {
     fn tick(&mut self, outcome: &crate::verdict::Outcome, seconds_in: f64);
     /// Something is wrong.
     fn finding(&mut self, finding: &crate::verdict::Finding);
-    /// An investigation ended.
-    fn amended(&mut self, finding: &crate::verdict::Finding);
+    /// More became known of a finding.
+    fn amended(&mut self, finding: &crate::verdict::Finding, by: &crate::verdict::Amendment);
     /// Something else to know.
     fn note(&mut self, text: &str);
 }

@@ -127,6 +127,9 @@ pub struct Finding {
     pub source: Option<crate::worker::protocol::Source>,
     /// The signal that ended the worker, for a crash.
     pub signal: Option<i32>,
+    /// How long after the check failed it was on the screen, in milliseconds.
+    #[serde(default)]
+    pub shown_after_ms: Option<f64>,
 }
 
 impl Finding {
@@ -157,11 +160,27 @@ impl Finding {
             output_digest: None,
             source: None,
             signal: None,
+            shown_after_ms: None,
         }
     }
 }
 
-/// What an investigation changes of a finding.
+/// Where in an output a finding is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The stage of the kernel.
+    pub stage: String,
+    /// Coordinates of the first wrong element, row-major.
+    pub element: Vec<u64>,
+    /// The right bits of that element.
+    pub expected: Hex,
+    /// The bits that were computed.
+    pub actual: Hex,
+    /// How many elements are wrong.
+    pub wrong_elements: u64,
+}
+
+/// What became known of a finding later: its place, or what its investigation changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Amendment {
     /// Which finding.
@@ -174,4 +193,45 @@ pub struct Amendment {
     pub repeat: Repeat,
     /// Added to the detail.
     pub detail: String,
+    /// Where it is, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// See [`Finding::shown_after_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_after_ms: Option<f64>,
+}
+
+impl Amendment {
+    /// One that changes nothing yet.
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            id: finding.id,
+            core: finding.core,
+            suspects: finding.suspects.clone(),
+            repeat: finding.repeat,
+            detail: String::new(),
+            place: None,
+            shown_after_ms: None,
+        }
+    }
+
+    /// Changes the finding.
+    pub fn apply(&self, finding: &mut Finding) {
+        finding.core = self.core;
+        finding.suspects.clone_from(&self.suspects);
+        finding.repeat = self.repeat;
+        if !finding.detail.is_empty() && !self.detail.is_empty() {
+            finding.detail.push_str("; ");
+        }
+        finding.detail.push_str(&self.detail);
+        if let Some(place) = &self.place {
+            finding.stage = Some(place.stage.clone());
+            finding.element.clone_from(&place.element);
+            finding.expected = Some(place.expected);
+            finding.actual = Some(place.actual);
+            finding.xor = Some(Hex(place.expected.0 ^ place.actual.0));
+            finding.wrong_elements = Some(place.wrong_elements);
+        }
+        finding.shown_after_ms = self.shown_after_ms.or(finding.shown_after_ms);
+    }
 }

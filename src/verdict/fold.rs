@@ -114,12 +114,12 @@ pub struct Outcome {
     /// When the run ended, RFC 3339.
     pub ended: Option<String>,
     /// What is needed to go on with it.
-    pub place: Place,
+    pub standing: Standing,
 }
 
 /// Where a run stands, and what is known of its last sign of life.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Standing {
     /// What evidence counts for, by number.
     pub keys: Vec<EvidenceKey>,
     /// The number of the plan's next step; that of one that was broken off by a reset is not.
@@ -143,7 +143,7 @@ pub struct Place {
     open: Option<Step>,
 }
 
-impl Place {
+impl Standing {
     fn session_begins(&mut self, at: &str, boot: Option<Boot>) {
         self.sessions += 1;
         self.boot = boot;
@@ -209,31 +209,31 @@ impl Outcome {
                     outcome.reason =
                         run.not_tested.iter().find(|(other, _)| *other == core.core).map(|(_, why)| why.clone());
                 }
-                self.place.session_begins(&run.started, run.machine.boot.clone());
+                self.standing.session_begins(&run.started, run.machine.boot.clone());
                 self.run = Some((**run).clone());
             }
             Record::Resumed { at, boot, .. } => {
-                self.place.session_begins(at, boot.clone());
+                self.standing.session_begins(at, boot.clone());
                 self.ended = None;
             }
-            Record::Heartbeat { at } => self.place.last_seen = at.clone(),
+            Record::Heartbeat { at } => self.standing.last_seen = at.clone(),
             Record::StepStarted(step) => {
-                self.place.step_begins(step);
+                self.standing.step_begins(step);
                 self.open_step =
                     Some(OpenStep { load: step.load.clone(), kernel: step.kernel.clone(), cores: step.cores.clone() });
             }
             Record::StepEnded { step } => {
-                self.place.step_ends(*step);
+                self.standing.step_ends(*step);
                 self.open_step = None;
             }
             Record::Key { id, key } => {
                 // Out of turn it could only come from a damaged journal, which a checksum would have told.
-                if *id as usize == self.place.keys.len() {
-                    self.place.keys.push(key.clone());
+                if *id as usize == self.standing.keys.len() {
+                    self.standing.keys.push(key.clone());
                 }
             }
             Record::Work { core, parts, clocks } => {
-                let known = |(id, done): &(u32, Evidence)| Some((self.place.keys.get(*id as usize)?.clone(), *done));
+                let known = |(id, done): &(u32, Evidence)| Some((self.standing.keys.get(*id as usize)?.clone(), *done));
                 let parts: Vec<_> = parts.iter().filter_map(known).collect();
                 self.add_evidence(*core, &parts, clocks);
             }
@@ -245,31 +245,25 @@ impl Outcome {
             }
             Record::Amended(amendment) => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.id == amendment.id) {
-                    finding.core = amendment.core;
-                    finding.suspects = amendment.suspects.clone();
-                    finding.repeat = amendment.repeat;
-                    if !finding.detail.is_empty() {
-                        finding.detail.push_str("; ");
-                    }
-                    finding.detail.push_str(&amendment.detail);
+                    amendment.apply(finding);
                 }
             }
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
             Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
             Record::Note { text } => self.notes.push(text.clone()),
             Record::Interrupted { at, why } => {
-                self.place.settled = true;
+                self.standing.settled = true;
                 self.break_off(at, LossReason::Interrupted, why.clone());
             }
             Record::BrokenOff { at, reason, why } => {
                 if *reason == LossReason::LostToReset {
-                    self.place.machine_lost();
+                    self.standing.machine_lost();
                 }
-                self.place.settled = true;
+                self.standing.settled = true;
                 self.break_off(at, *reason, Some(why.clone()));
             }
             Record::RunEnded { at } => {
-                self.place.settled = true;
+                self.standing.settled = true;
                 self.ended = Some(at.clone());
             }
         }

@@ -5,6 +5,6 @@ mod fold;
 pub mod jury;
 pub mod loss;
 
-pub use finding::{Amendment, Class, Finding, Hex, Repeat};
-pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Place, catches_every_s};
+pub use finding::{Amendment, Class, Finding, Hex, Place, Repeat};
+pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing, catches_every_s};
 pub use loss::{Loss, LossReason};

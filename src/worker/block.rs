@@ -1,15 +1,22 @@
 //! A block: about 40 ms of one kernel on one batch of inputs, every output of every iteration compared, inputs and
 //! references digested again at its end.
 
-use oddcore_kernels::{Fault as Flip, Job, Picture, Size, Token};
+use std::sync::atomic::Ordering::Relaxed;
+
+use oddcore_kernels::{Isa, Job, Mismatch, Picture, Size, Token};
 
 use super::{
-    Fault,
     account::Times,
+    fault::Inject,
     protocol::{Case, Source, Truth},
+    sealed::{Sealed, source_intact},
     slot::{STAGE_CHECK, Slot},
 };
-use crate::{journal::record::Evidence, platform, verdict::Class};
+use crate::{
+    journal::record::Evidence,
+    platform,
+    verdict::{Class, Hex, Place},
+};
 
 /// How long a block lasts.
 pub const BLOCK_NS: u64 = 40_000_000;
@@ -21,29 +28,37 @@ pub struct Work<'a> {
     /// Proof that the variant can run.
     pub token: Token,
     /// The batch and what each must give; at most 64.
-    pub truths: &'a [Truth],
+    pub truths: &'a [Sealed<Truth>],
     /// The user's pictures.
-    pub pictures: &'a [Picture],
-    /// The fault of a drill.
-    pub fault: Option<Fault>,
+    pub pictures: &'a [Sealed<Picture>],
+    /// Where the lane says what it does.
+    pub slot: Slot<'a>,
 }
 
 /// One thing seen to be wrong.
 pub struct Wrong {
     /// The class.
     pub class: Class,
-    /// Whose output.
-    pub truth: Truth,
+    /// Of which input.
+    pub case: Case,
     /// Iterations of this block before.
     pub iteration: u64,
     /// The stage, where it is known.
     pub stage: Option<&'static str>,
-    /// First wrong element and how many, where they are known.
-    pub place: Option<oddcore_kernels::Mismatch>,
     /// Digest of what was computed.
     pub output: Option<u64>,
+    /// When the check failed, on the system's monotonic clock.
+    pub at_ns: u64,
     /// In words.
-    pub detail: String,
+    pub detail: &'static str,
+}
+
+/// Who hears of what is wrong.
+pub trait Listener {
+    /// At once, before anything else is looked at; says whether its place is worth finding.
+    fn wrong(&mut self, wrong: Wrong, times: &mut Times) -> bool;
+    /// The place of what it heard last; `None` if it could not be found.
+    fn placed(&mut self, place: Option<Place>);
 }
 
 /// What a block came to.
@@ -56,234 +71,328 @@ pub struct Done {
 }
 
 /// Makes the input of `case`.
-pub fn prepare(job: &mut dyn Job, case: Case, pictures: &[Picture]) {
+pub fn prepare(job: &mut dyn Job, case: Case, pictures: &[Sealed<Picture>]) {
     match case.source {
         Source::Golden => job.generate(Size::Golden, case.seed.0),
         Source::Fresh => job.generate(Size::Fresh, case.seed.0),
         Source::Picture(number) => {
-            let taken = pictures.get(number as usize).is_some_and(|p| job.load_picture(p, case.seed.0));
+            let taken =
+                pictures.get(number as usize).is_some_and(|picture| job.load_picture(picture.value(), case.seed.0));
             assert!(taken, "the supervisor asked for a picture that this kernel cannot take");
         }
     }
 }
 
-/// The flip that a miscompute drill makes in iteration `iteration`.
-pub fn drilled_flip(fault: Option<Fault>, iteration: u64) -> Option<Flip> {
-    (fault == Some(Fault::Miscompute)).then(|| Flip { element: iteration.wrapping_mul(7919), bit: 22 })
-}
-
 /// A job of the batch and how far it can be trusted.
 struct Trial<'a> {
     job: &'a mut dyn Job,
-    truth: Truth,
+    truth: &'a Sealed<Truth>,
     has_reference: bool,
+    /// Its last check failed, and what was wrong has been told.
+    told: bool,
 }
 
 impl Trial<'_> {
+    fn truth(&self) -> &Truth {
+        self.truth.value()
+    }
+
     /// The check of one iteration: the first output by its digest, which then becomes the reference; later ones in full
     /// against the reference.
     fn holds(&mut self) -> bool {
         if self.has_reference {
             return self.job.matches();
         }
-        self.has_reference = self.job.output_digest() == self.truth.output.0;
+        self.has_reference = self.job.output_digest() == self.truth().output.0;
         if self.has_reference {
             self.job.keep_reference();
         }
         self.has_reference
     }
+
+    /// A second look, by digests, which is another method than the comparison's.
+    fn look(&self) -> Look {
+        let (job, truth) = (&self.job, self.truth());
+        let output = job.output_digest();
+        Look {
+            truth: self.truth.intact(),
+            input: job.input_digest() == truth.input.0,
+            reference: self.has_reference.then(|| job.reference_digest() == truth.output.0),
+            output: output == truth.output.0,
+            same: self.has_reference && job.matches(),
+            digest: output,
+        }
+    }
 }
 
-/// Runs one block until `more(iterations)` says no; at least one iteration. `wrong` hears of everything wrong at once and
-/// says whether its place is worth finding.
-pub fn run(
+/// What a second look shows: each is true if it is what it should be.
+#[derive(Clone, Copy)]
+struct Look {
+    truth: bool,
+    input: bool,
+    /// `None` where none is kept.
+    reference: Option<bool>,
+    output: bool,
+    /// Whether output and reference are equal.
+    same: bool,
+    digest: u64,
+}
+
+impl Look {
+    /// Everything that is wrong, after a first check that said so or not. A wrong output is no finding of its own where the
+    /// input is wrong, which explains it; an input and a reference that are both wrong are two.
+    fn wrongs(self, said_right: bool) -> Vec<(Class, &'static str)> {
+        if !self.truth {
+            return vec![(Class::CorruptReference, TRUTH_CHANGED)];
+        }
+        let mut wrongs = Vec::new();
+        if !self.input {
+            let text = "the input was right when made and is wrong now; memory or a wild store may be the cause";
+            wrongs.push((Class::CorruptInput, text));
+        }
+        if self.reference == Some(false) {
+            let text = "the reference was right when kept and is wrong now; memory or a wild store may be the cause";
+            wrongs.push((Class::CorruptReference, text));
+        }
+        let sound = wrongs.is_empty();
+        if self.input && !self.output {
+            wrongs.push(if said_right {
+                (Class::Comparison, "the last output was compared and found right, and is wrong now")
+            } else if self.reference == Some(true) && self.same {
+                (
+                    Class::Comparison,
+                    "the output has the wrong digest and yet equals the reference, which has the right one",
+                )
+            } else {
+                (Class::Miscompute, "")
+            });
+        } else if sound && !said_right {
+            let text = "the comparison contradicted itself: a second look saw no difference";
+            wrongs.push((Class::Comparison, text));
+        } else if sound && self.reference == Some(true) && !self.same {
+            wrongs.push((Class::Comparison, "the comparison and the digest of the last output contradict each other"));
+        }
+        wrongs
+    }
+}
+
+/// In words: what an input is made from is no longer what it was.
+pub const PICTURE_CHANGED: &str =
+    "the picture was right when read and is wrong now; memory or a wild store may be the cause";
+const TRUTH_CHANGED: &str =
+    "the digests to compare with were right when they came and are wrong now; memory or a wild store may be the cause";
+
+/// Runs one block until `more(iterations)` says no; at least one iteration, unless something was wrong before it.
+pub fn run<I: Inject>(
     work: &Work<'_>,
     jobs: &mut [Box<dyn Job>],
-    slot: Slot<'_>,
+    injector: &mut I,
     mut more: impl FnMut(u64) -> bool,
-    wrong: &mut dyn FnMut(Wrong, &mut Times),
+    listener: &mut dyn Listener,
 ) -> Done {
     let mut done = Done::default();
     let mut batch: Vec<Trial<'_>> = jobs
         .iter_mut()
         .zip(work.truths)
-        .map(|(job, &truth)| Trial { job: job.as_mut(), truth, has_reference: false })
+        .map(|(job, truth)| Trial { job: job.as_mut(), truth, has_reference: false, told: false })
         .collect();
-    if !born_right(work, &mut batch, &mut done, wrong) {
+    if !born_right(work, &mut batch, injector, &mut done, listener) {
         return done;
     }
     let operations: u64 = batch.iter().map(|trial| trial.job.operations()).sum();
-    let stage = slot.stage();
+    let stage = work.slot.stage();
     let mut iteration = 0;
     loop {
-        let flip = drilled_flip(work.fault, iteration);
-        slot.step();
+        work.slot.step();
         done.times.kernel(|| {
             for trial in &mut batch {
-                trial.job.run(work.token, stage, flip);
+                trial.job.run(work.token, stage, injector.flip());
             }
         });
-        slot.step();
-        stage.store(STAGE_CHECK, std::sync::atomic::Ordering::Relaxed);
+        work.slot.step();
+        stage.store(STAGE_CHECK, Relaxed);
         let mut failed = 0u64;
         done.times.check(|| {
             for (n, trial) in batch.iter_mut().enumerate() {
-                failed |= u64::from(!trial.holds()) << n;
+                let same = trial.holds();
+                failed |= u64::from(!injector.compared(same)) << n;
             }
         });
         done.evidence.iterations += batch.len() as u64;
         done.evidence.operations += operations;
         let mut broken = false;
-        while failed != 0 {
-            let trial = &mut batch[failed.trailing_zeros() as usize];
-            failed &= failed - 1;
-            done.evidence.findings += 1;
-            let seen = examine(work, trial, iteration, slot, &mut done.times);
-            broken |= matches!(seen.class, Class::CorruptInput | Class::CorruptReference);
-            wrong(seen, &mut done.times);
+        if failed != 0 {
+            let at_ns = platform::monotonic_ns();
+            for (n, trial) in batch.iter_mut().enumerate() {
+                trial.told = failed >> n & 1 == 1;
+                if trial.told {
+                    broken |= examine(work, trial, Check { iteration, at_ns, said_right: false }, &mut done, listener);
+                }
+            }
         }
-        strike(work, &mut batch, iteration);
+        if !broken {
+            injector.iteration_over(batch[0].job);
+        }
         iteration += 1;
         if broken || !more(iteration) {
             break;
         }
+        if failed != 0 {
+            batch.iter_mut().for_each(|trial| trial.told = false);
+        }
     }
-    look_again(&mut batch, iteration, &mut done, wrong);
+    // The end of a block: inputs and references again, and the last outputs, which the comparison said were right.
+    for trial in batch.iter_mut().filter(|trial| !trial.told) {
+        let at_ns = platform::monotonic_ns();
+        examine(work, trial, Check { iteration, at_ns, said_right: true }, &mut done, listener);
+    }
     done
 }
 
-/// Makes the inputs and digests them: wrong at birth is a miscompute of the stage "generate".
-fn born_right(
+/// Makes the inputs and digests them: wrong at birth is a miscompute of the stage "generate", unless what the input is made
+/// from or compared with is itself no longer what it was.
+fn born_right<I: Inject>(
     work: &Work<'_>,
     batch: &mut [Trial<'_>],
+    injector: &mut I,
     done: &mut Done,
-    wrong: &mut dyn FnMut(Wrong, &mut Times),
+    listener: &mut dyn Listener,
 ) -> bool {
     let mut right = true;
     for trial in batch {
-        done.times.kernel(|| prepare(trial.job, trial.truth.case, work.pictures));
-        let digest = done.times.check(|| trial.job.input_digest());
-        if digest != trial.truth.input.0 {
-            right = false;
-            done.evidence.findings += 1;
-            let seen = Wrong {
-                class: Class::Miscompute,
-                truth: trial.truth,
-                iteration: 0,
-                stage: Some("generate"),
-                place: None,
-                output: Some(digest),
-                detail: "the input was made wrong".into(),
-            };
-            wrong(seen, &mut done.times);
+        let truth = *trial.truth();
+        if trial.truth.intact() {
+            done.times.kernel(|| {
+                prepare(trial.job, truth.case, work.pictures);
+                injector.input_made(trial.job);
+            });
         }
+        let digest = done.times.check(|| trial.job.input_digest());
+        if digest == truth.input.0 && trial.truth.intact() {
+            continue;
+        }
+        let at_ns = platform::monotonic_ns();
+        let (class, stage, detail) = if !trial.truth.intact() {
+            (Class::CorruptReference, None, TRUTH_CHANGED)
+        } else if !source_intact(truth.case.source, work.pictures) {
+            (Class::CorruptInput, None, PICTURE_CHANGED)
+        } else {
+            (Class::Miscompute, Some("generate"), "the input was made wrong")
+        };
+        right = false;
+        done.evidence.findings += 1;
+        let wrong = Wrong { class, case: truth.case, iteration: 0, stage, output: Some(digest), at_ns, detail };
+        listener.wrong(wrong, &mut done.times);
     }
     right
 }
 
-/// The damage that a drill does between two iterations.
-fn strike(work: &Work<'_>, batch: &mut [Trial<'_>], iteration: u64) {
-    match work.fault {
-        Some(Fault::CorruptInput) if iteration == 0 => batch[0].job.flip_input_bit(Flip { element: 4321, bit: 5 }),
-        Some(Fault::Crash) if iteration == 2 => platform::wild_pointer(),
-        Some(Fault::Hang) if iteration == 2 => loop {
-            std::hint::spin_loop();
-        },
-        _ => {}
-    }
+/// A check and what it said.
+struct Check {
+    iteration: u64,
+    at_ns: u64,
+    said_right: bool,
 }
 
-/// Classes a mismatch: is it still there, are input and reference what they were, where is it?
-fn examine(work: &Work<'_>, trial: &mut Trial<'_>, iteration: u64, slot: Slot<'_>, times: &mut Times) -> Wrong {
-    slot.step();
-    let truth = trial.truth;
-    let output = times.check(|| trial.job.output_digest());
-    let mut seen = Wrong {
-        class: Class::Miscompute,
-        truth,
-        iteration,
-        stage: None,
-        place: None,
-        output: Some(output),
-        detail: String::new(),
-    };
-    let still_there = if trial.has_reference { !times.check(|| trial.job.matches()) } else { output != truth.output.0 };
-    if times.check(|| trial.job.input_digest()) != truth.input.0 {
-        seen.class = Class::CorruptInput;
-        seen.detail = "the input was right when made and is wrong now; memory or a wild store may be the cause".into();
-    } else if trial.has_reference && times.check(|| trial.job.reference_digest()) != truth.output.0 {
-        seen.class = Class::CorruptReference;
-        seen.detail =
-            "the reference was right when kept and is wrong now; memory or a wild store may be the cause".into();
-    } else if !still_there || output == truth.output.0 {
-        seen.class = Class::Comparison;
-        seen.detail = "the comparison contradicted itself: a second look saw no difference".into();
-        // The first look may have been an output's digest taken wrongly: there is no reference from it.
-        return seen;
-    }
-    seen.place =
-        if trial.has_reference { times.check(|| trial.job.locate()) } else { locate_anew(work, trial, slot, times) };
-    match &seen.place {
-        Some(place) => seen.stage = Some(place.stage),
-        None if seen.class == Class::Miscompute => {
-            seen.detail =
-                "the digest of the output is wrong; the scalar reference on this core could not place it".into();
+/// Classes what is wrong with a trial, tells it at once, and only then finds its place. Says whether the trial is of no
+/// more use.
+fn examine(work: &Work<'_>, trial: &mut Trial<'_>, check: Check, done: &mut Done, listener: &mut dyn Listener) -> bool {
+    let Check { iteration, at_ns, said_right } = check;
+    work.slot.step();
+    let look = done.times.check(|| trial.look());
+    let case = trial.truth().case;
+    let mut broken = false;
+    for (class, detail) in look.wrongs(said_right) {
+        done.evidence.findings += 1;
+        broken |= matches!(class, Class::CorruptInput | Class::CorruptReference);
+        let wrong = Wrong { class, case, iteration, stage: None, output: Some(look.digest), at_ns, detail };
+        if !listener.wrong(wrong, &mut done.times) {
+            continue;
         }
-        None => {}
+        match class {
+            Class::Miscompute if look.reference == Some(true) => {
+                let found = done.times.check(|| trial.job.locate());
+                listener.placed(found.map(|found| place(found.stage, &found)));
+            }
+            Class::Miscompute => {
+                let found = locate_anew(work, trial, &mut done.times);
+                listener.placed(found.map(|found| place(found.stage, &found)));
+            }
+            // The output has it right: what differs is the reference.
+            Class::CorruptReference if look.truth && look.output => {
+                let found = done.times.check(|| trial.job.locate());
+                listener.placed(found.map(|found| place("reference", &found.swapped())));
+            }
+            _ => {}
+        }
     }
-    seen
+    broken
 }
 
-/// Without a reference: the wrong output stands in for it while the scalar reference computes the right one.
-fn locate_anew(
-    work: &Work<'_>,
-    trial: &mut Trial<'_>,
-    slot: Slot<'_>,
-    times: &mut Times,
-) -> Option<oddcore_kernels::Mismatch> {
-    let scalar = oddcore_kernels::Isa::Scalar.token()?;
+fn place(stage: &str, found: &Mismatch) -> Place {
+    Place {
+        stage: stage.to_owned(),
+        element: found.element.clone(),
+        expected: Hex(found.expected),
+        actual: Hex(found.actual),
+        wrong_elements: found.wrong,
+    }
+}
+
+/// Without a sound reference: the wrong output stands in for it while the scalar reference computes the right one.
+fn locate_anew(work: &Work<'_>, trial: &mut Trial<'_>, times: &mut Times) -> Option<Mismatch> {
+    let scalar = Isa::Scalar.token()?;
+    let truth = *trial.truth();
+    trial.has_reference = false;
     trial.job.keep_reference();
     times.kernel(|| {
-        prepare(trial.job, trial.truth.case, work.pictures);
-        trial.job.run(scalar, slot.stage(), None);
+        prepare(trial.job, truth.case, work.pictures);
+        trial.job.run(scalar, work.slot.stage(), None);
     });
-    slot.step();
-    if times.check(|| trial.job.output_digest()) != trial.truth.output.0 {
+    work.slot.step();
+    if times.check(|| trial.job.output_digest()) != truth.output.0 {
         return None;
     }
-    let place = times.check(|| trial.job.locate()).map(oddcore_kernels::Mismatch::swapped);
+    let place = times.check(|| trial.job.locate()).map(Mismatch::swapped);
     trial.job.keep_reference();
     trial.has_reference = true;
     place
 }
 
-/// The end of a block: digests of inputs and references again, and of the last outputs, which the comparison said were
-/// right: the other method by which the comparison itself is checked.
-fn look_again(batch: &mut [Trial<'_>], iteration: u64, done: &mut Done, wrong: &mut dyn FnMut(Wrong, &mut Times)) {
-    for trial in batch.iter_mut().filter(|trial| trial.has_reference) {
-        let truth = trial.truth;
-        let (input, reference, output, same) = done.times.check(|| {
-            let job = &trial.job;
-            (job.input_digest(), job.reference_digest(), job.output_digest(), job.matches())
-        });
-        let (class, detail) = if input != truth.input.0 {
-            (
-                Class::CorruptInput,
-                "the input was right when made and is wrong at the end of the block; memory or a wild store may be the cause",
-            )
-        } else if reference != truth.output.0 {
-            (
-                Class::CorruptReference,
-                "the reference was right when kept and is wrong at the end of the block; memory or a wild store may be the cause",
-            )
-        } else if same != (output == truth.output.0) {
-            (Class::Comparison, "the comparison and the digest of the last output contradict each other")
-        } else {
-            continue;
-        };
-        done.evidence.findings += 1;
-        let seen =
-            Wrong { class, truth, iteration, stage: None, place: None, output: Some(output), detail: detail.into() };
-        wrong(seen, &mut done.times);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(look: Look, said_right: bool) -> Vec<Class> {
+        look.wrongs(said_right).into_iter().map(|(class, _)| class).collect()
+    }
+
+    #[test]
+    fn a_second_look_tells_what_was_wrong() {
+        use Class::{Comparison, CorruptInput, CorruptReference, Miscompute};
+        let sound = Look { truth: true, input: true, reference: Some(true), output: true, same: true, digest: 0 };
+        let wrong = Look { output: false, same: false, ..sound };
+        let first = |look| classes(look, false);
+        assert_eq!(first(wrong), [Miscompute]);
+        assert_eq!(first(Look { reference: None, ..wrong }), [Miscompute]);
+        assert_eq!(first(sound), [Comparison]);
+        assert_eq!(first(Look { output: false, ..sound }), [Comparison]);
+        assert_eq!(first(Look { same: false, ..sound }), [Comparison]);
+        // The input explains a wrong output; the reference explains a right one.
+        assert_eq!(first(Look { input: false, ..wrong }), [CorruptInput]);
+        assert_eq!(first(Look { reference: Some(false), same: false, ..sound }), [CorruptReference]);
+        assert_eq!(first(Look { input: false, reference: Some(false), ..wrong }), [CorruptInput, CorruptReference]);
+        // A wrong output of a sound input is a miscompute whatever became of the reference.
+        assert_eq!(first(Look { reference: Some(false), ..wrong }), [CorruptReference, Miscompute]);
+        assert_eq!(first(Look { truth: false, ..wrong }), [CorruptReference]);
+        // At the end of a block, after a comparison that saw nothing.
+        let last = |look| classes(look, true);
+        assert_eq!(last(sound), []);
+        assert_eq!(last(Look { reference: None, same: false, ..sound }), []);
+        assert_eq!(last(Look { same: false, ..sound }), [Comparison]);
+        assert_eq!(last(wrong), [Comparison]);
+        assert_eq!(last(Look { input: false, ..sound }), [CorruptInput]);
+        assert_eq!(last(Look { reference: Some(false), same: false, ..sound }), [CorruptReference]);
+        assert_eq!(last(Look { truth: false, ..sound }), [CorruptReference]);
     }
 }

@@ -5,29 +5,39 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicUsize,
+            AtomicBool, AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Relaxed},
         },
         mpsc::Receiver,
     },
 };
 
-use oddcore_kernels::{Isa, Job, Kernel, Picture};
+use oddcore_kernels::{Job, Kernel, Picture};
 
 use super::{
-    Fault,
-    account::Account,
-    block::{self, BLOCK_NS, FRESH_BATCH, Work, Wrong},
+    account::{Account, Times},
+    block::{self, BLOCK_NS, Listener, Work, Wrong},
+    chooser::{Chooser, runnable, truth_of},
+    fault::{Inject, Injection, Injector, Sound},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
+    sealed::{Sealed, broken_sources},
     slot::Slot,
 };
-use crate::{journal::record::EvidenceKey, machine::clock, plan::PRE_PASS, platform, verdict::Hex};
+use crate::{
+    journal::record::EvidenceKey,
+    machine::clock,
+    plan::PRE_PASS,
+    platform,
+    verdict::{Class, Hex, Place},
+};
 
 /// How often a lane tells what it has done, at most.
 const TELL_EVERY_NS: u64 = 250_000_000;
 /// Goldens that a voter must have got right just before it votes, besides one per variant.
 const PRE_PASS_GOLDENS: u64 = 4;
+/// Numbers of the findings of this worker.
+static STAMPS: AtomicU64 = AtomicU64::new(0);
 /// A block's buffers come to 2 to 9 MB with their packed copies and references: the third-level cache's size.
 const FOOTPRINT: &str = "L3";
 
@@ -55,16 +65,18 @@ pub struct Shift {
 pub struct Lane {
     /// Its number within the worker.
     pub number: usize,
+    /// The CPU that it is pinned to.
+    pub cpu: u32,
     /// Its slot.
     pub slot: Slot<'static>,
     /// The worker's way out.
     pub outbox: Arc<Outbox>,
     /// The user's pictures.
-    pub pictures: Arc<Vec<Picture>>,
+    pub pictures: Arc<Vec<Sealed<Picture>>>,
     /// What a multiplier of one means, MHz.
     pub bclk_mhz: f64,
-    /// A drill: this kernel, this fault.
-    pub drill: Option<(String, Fault)>,
+    /// A drill, and where all lanes note that its fault has struck.
+    pub drill: Option<(Injection, &'static AtomicU64)>,
 }
 
 /// What a lane keeps from order to order.
@@ -73,30 +85,57 @@ struct State {
     account: Account,
     iteration: u64,
     clock_mhz: Option<f64>,
+    injector: Option<Injector>,
+    /// Pictures that memory has changed: told once, and used no more.
+    set_aside: Vec<Source>,
+}
+
+/// The lane no longer runs where it was pinned to: what it did since it last looked may be another core's work.
+struct Strayed;
+
+/// What the blocks of one order have in common.
+struct Duty<'a> {
+    kernel: &'static dyn Kernel,
+    step: u32,
+    load: &'a str,
 }
 
 impl Lane {
     /// Works until the main thread hangs up.
     pub fn serve(self, orders: Receiver<Order>) {
-        let mut state = State { jobs: HashMap::new(), account: Account::new(), iteration: 0, clock_mhz: None };
-        for order in orders {
-            match order {
+        let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
+        let (jobs, account, set_aside) = (HashMap::new(), Account::new(), Vec::new());
+        let mut state = State { jobs, account, iteration: 0, clock_mhz: None, injector, set_aside };
+        for order in &orders {
+            let served = match order {
                 Order::Work(shift) => self.work(&mut state, &shift),
                 Order::PrePass(kernel, step, cases) => self.pre_pass(&mut state, kernel, step, &cases),
                 Order::Redo(redo) => self.redo(&mut state, &redo),
-            }
+            };
             self.slot.leave();
+            if served.is_err() {
+                self.outbox.send(&FromWorker::Strayed { cpu: self.cpu });
+                break;
+            }
         }
+        // The supervisor ends a worker that strayed; until then orders fall on deaf ears.
+        orders.iter().for_each(drop);
     }
 
-    fn fault_in(&self, kernel: &str) -> Option<Fault> {
-        self.drill.as_ref().filter(|(drilled, _)| drilled == kernel).map(|&(_, fault)| fault)
+    /// Architecture invariant: work counts for a core only if the thread was pinned to it all along. A CPU that goes
+    /// offline or out of the cpuset takes the pinning with it, for good.
+    fn at_home(&self) -> Result<(), Strayed> {
+        let here = platform::current_cpu().is_none_or(|cpu| cpu == self.cpu);
+        let pinned = platform::thread_affinity().is_ok_and(|cpus| cpus == [self.cpu]);
+        if here && pinned { Ok(()) } else { Err(Strayed) }
     }
 
-    fn work(&self, state: &mut State, shift: &Shift) {
+    fn work(&self, state: &mut State, shift: &Shift) -> Result<(), Strayed> {
         let assignment = &shift.assignment;
         let kernel = oddcore_kernels::find(&assignment.kernel).expect("checked on arrival");
+        let duty = Duty { kernel, step: assignment.step, load: &assignment.load };
         let mut chooser = Chooser::new(kernel, assignment, self.number);
+        chooser.leave_out(&state.set_aside);
         state.account.open();
         state.clock_mhz = clock::measure();
         let paused = || shift.pause.load(Relaxed);
@@ -104,7 +143,10 @@ impl Lane {
             let (variant, truths) = chooser.next();
             let until = (platform::monotonic_ns() + BLOCK_NS).min(assignment.deadline_ns);
             let more = |_| !paused() && platform::monotonic_ns() < until;
-            self.block(state, kernel, variant, &truths, assignment.step, &assignment.load, more);
+            if !self.block(state, &duty, variant, &truths, more)? {
+                state.set_aside = broken_sources(&self.pictures);
+                chooser.leave_out(&state.set_aside);
+            }
             self.tell(state, assignment.step, TELL_EVERY_NS);
         }
         self.tell(state, assignment.step, 0);
@@ -112,6 +154,7 @@ impl Lane {
             // Before the lane's slot is seen empty, so that a finished lane is never taken for a stalled one.
             self.outbox.send(&FromWorker::Idle { step: assignment.step });
         }
+        Ok(())
     }
 
     fn tell(&self, state: &mut State, step: u32, every_ns: u64) {
@@ -121,46 +164,40 @@ impl Lane {
     }
 
     /// One block with its evidence; says whether it was without findings.
-    #[expect(clippy::too_many_arguments, reason = "each is a different part of what a block is")]
     fn block(
         &self,
         state: &mut State,
-        kernel: &'static dyn Kernel,
+        duty: &Duty<'_>,
         variant: usize,
-        truths: &[Truth],
-        step: u32,
-        load: &str,
+        truths: &[Sealed<Truth>],
         mut more: impl FnMut(u64) -> bool,
-    ) -> bool {
+    ) -> Result<bool, Strayed> {
+        let kernel = duty.kernel;
         let isa = kernel.variants()[variant].isa;
         let token = isa.token().expect("only variants that this CPU runs are chosen");
         let jobs = jobs_of(&mut state.jobs, kernel, truths.len());
-        let case = truths[0].case;
-        self.slot.enter(kernel_index(kernel), variant, case);
-        let work = Work { token, truths, pictures: &self.pictures, fault: self.fault_in(kernel.name()) };
-        let (account, before) = (&mut state.account, state.iteration);
-        let per_call = truths.len() as u64;
-        let done = block::run(
-            &work,
-            jobs,
-            self.slot,
-            |iteration| {
-                self.slot.set_iteration(before + iteration * per_call);
-                more(iteration)
-            },
-            &mut |wrong, times| {
-                if account.keep(kernel.name(), wrong.class) {
-                    let stamp = times.check(|| self.stamp(kernel, variant, step, before, &wrong));
-                    self.outbox.send(&FromWorker::Finding(Box::new(stamp)));
-                }
-            },
-        );
+        self.slot.enter(kernel_index(kernel), variant, truths[0].value().case);
+        let work = Work { token, truths, pictures: &self.pictures, slot: self.slot };
+        let (before, per_call) = (state.iteration, truths.len() as u64);
+        let more = |iteration| {
+            self.slot.set_iteration(before + iteration * per_call);
+            more(iteration)
+        };
+        let account = &mut state.account;
+        let mut teller =
+            Teller { lane: self, account, duty, variant: kernel.variants()[variant].name, before, told: 0 };
+        let injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), Some(duty.load)));
+        let done = match injector {
+            None => block::run(&work, jobs, &mut Sound, more, &mut teller),
+            Some(injector) => block::run(&work, jobs, injector, more, &mut teller),
+        };
+        self.at_home()?;
         state.iteration += done.evidence.iterations;
         let after = clock::measure();
         let lower = before_and_after(state.clock_mhz, after);
         let key = EvidenceKey {
             multiplier: lower.map(|mhz| (mhz / self.bclk_mhz).round() as u32),
-            load: load.to_owned(),
+            load: duty.load.to_owned(),
             kernel: kernel.name().to_owned(),
             variant: kernel.variants()[variant].name.to_owned(),
             isa: isa.name().to_owned(),
@@ -168,62 +205,60 @@ impl Lane {
         };
         state.account.book(key, done.evidence, done.times, after);
         state.clock_mhz = after;
-        done.evidence.findings == 0
+        Ok(done.evidence.findings == 0)
     }
 
-    fn stamp(&self, kernel: &dyn Kernel, variant: usize, step: u32, before: u64, wrong: &Wrong) -> Stamp {
-        let place = wrong.place.as_ref();
-        Stamp {
-            step,
-            cpu: platform::current_cpu(),
-            affinity: platform::thread_affinity().unwrap_or_default(),
-            class: wrong.class,
-            kernel: kernel.name().to_owned(),
-            variant: kernel.variants()[variant].name.to_owned(),
-            case: wrong.truth.case,
-            iteration: before + wrong.iteration,
-            stage: wrong.stage.map(str::to_owned),
-            element: place.map(|p| p.element.clone()).unwrap_or_default(),
-            expected: place.map(|p| Hex(p.expected)),
-            actual: place.map(|p| Hex(p.actual)),
-            wrong_elements: place.map(|p| p.wrong),
-            clock_mhz: clock::measure(),
-            at_ns: platform::monotonic_ns(),
-            detail: wrong.detail.clone(),
-            output: wrong.output.map(Hex),
-        }
-    }
-
-    fn pre_pass(&self, state: &mut State, kernel: &'static dyn Kernel, step: u32, cases: &[Case]) {
+    fn pre_pass(
+        &self,
+        state: &mut State,
+        kernel: &'static dyn Kernel,
+        step: u32,
+        cases: &[Case],
+    ) -> Result<(), Strayed> {
         let goldens = kernel.goldens();
         let runnable = runnable(kernel);
+        let duty = Duty { kernel, step, load: PRE_PASS };
         state.account.open();
         state.clock_mhz = clock::measure();
         let mut golden = true;
         let extra = (0..PRE_PASS_GOLDENS).map(|_| runnable[0]);
         for (n, variant) in runnable.iter().copied().chain(extra).enumerate() {
             let truth = truth_of(goldens[n % goldens.len()]);
-            golden &= self.block(state, kernel, variant, &[truth], step, PRE_PASS, |_| false);
+            golden &= self.block(state, &duty, variant, &[truth], |_| false)?;
         }
-        let votes = cases.iter().map(|&case| self.vote(state, kernel, runnable[0], case)).collect();
+        let mut votes = Vec::new();
+        for &case in cases {
+            let (input, output) = self.once(state, kernel, runnable[0], case, Some(PRE_PASS), 1)?[0];
+            let job = &jobs_of(&mut state.jobs, kernel, 1)[0];
+            votes.push(Vote { case, input, output, freivalds: job.freivalds(case.seed.0) });
+        }
+        self.check_pictures(state, &duty, runnable[0], cases);
         self.tell(state, step, 0);
         self.outbox.send(&FromWorker::PrePassDone { kernel: kernel.name().to_owned(), golden, votes });
+        Ok(())
     }
 
-    fn vote(&self, state: &mut State, kernel: &'static dyn Kernel, variant: usize, case: Case) -> Vote {
-        let (input, output) = self.once(state, kernel, variant, case, 1)[0];
-        let job = &jobs_of(&mut state.jobs, kernel, 1)[0];
-        Vote { case, input, output, freivalds: job.freivalds(case.seed.0) }
+    /// A picture that changed in memory is told before the votes: they are then no juror's.
+    fn check_pictures(&self, state: &mut State, duty: &Duty<'_>, variant: usize, cases: &[Case]) {
+        let broken = broken_sources(&self.pictures);
+        let Some(&case) = cases.iter().find(|case| broken.contains(&case.source)) else { return };
+        state.set_aside = broken;
+        let (class, detail, at_ns) = (Class::CorruptInput, block::PICTURE_CHANGED, platform::monotonic_ns());
+        let wrong = Wrong { class, case, iteration: 0, stage: None, output: None, at_ns, detail };
+        let (account, before) = (&mut state.account, state.iteration);
+        let variant = duty.kernel.variants()[variant].name;
+        Teller { lane: self, account, duty, variant, before, told: 0 }.wrong(wrong, &mut Times::default());
     }
 
-    fn redo(&self, state: &mut State, redo: &Redo) {
+    fn redo(&self, state: &mut State, redo: &Redo) -> Result<(), Strayed> {
         let kernel = oddcore_kernels::find(&redo.kernel).expect("checked on arrival");
         let variant = kernel.variants().iter().position(|v| v.name == redo.variant && v.isa.token().is_some());
         let results = match variant {
-            Some(variant) => self.once(state, kernel, variant, redo.case, redo.times),
+            Some(variant) => self.once(state, kernel, variant, redo.case, None, redo.times)?,
             None => Vec::new(),
         };
         self.outbox.send(&FromWorker::Redone { ticket: redo.ticket, results });
+        Ok(())
     }
 
     /// Makes the input and computes, `times` times, and only says what came out.
@@ -233,22 +268,71 @@ impl Lane {
         kernel: &'static dyn Kernel,
         variant: usize,
         case: Case,
+        load: Option<&str>,
         times: u32,
-    ) -> Vec<(Hex, Hex)> {
+    ) -> Result<Vec<(Hex, Hex)>, Strayed> {
         let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are chosen");
         self.slot.enter(kernel_index(kernel), variant, case);
         let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
-        let flip = block::drilled_flip(self.fault_in(kernel.name()), 0);
+        let mut injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), load));
         let results = (0..times)
             .map(|_| {
                 block::prepare(job, case, &self.pictures);
-                job.run(token, self.slot.stage(), flip);
+                if let Some(injector) = &mut injector {
+                    injector.input_made(job);
+                }
+                job.run(token, self.slot.stage(), injector.as_mut().and_then(|injector| injector.flip()));
                 self.slot.step();
                 (Hex(job.input_digest()), Hex(job.output_digest()))
             })
             .collect();
         self.slot.leave();
-        results
+        self.at_home()?;
+        Ok(results)
+    }
+}
+
+/// Tells the supervisor of findings as they are made.
+struct Teller<'a> {
+    lane: &'a Lane,
+    account: &'a mut Account,
+    duty: &'a Duty<'a>,
+    variant: &'static str,
+    /// Iterations before this block.
+    before: u64,
+    /// The number of the last finding told.
+    told: u64,
+}
+
+impl Listener for Teller<'_> {
+    fn wrong(&mut self, wrong: Wrong, times: &mut Times) -> bool {
+        let kernel = self.duty.kernel.name();
+        if !self.account.keep(kernel, wrong.class) {
+            return false;
+        }
+        self.told = STAMPS.fetch_add(1, Relaxed);
+        let stamp = times.check(|| Stamp {
+            number: self.told,
+            step: self.duty.step,
+            cpu: platform::current_cpu(),
+            affinity: platform::thread_affinity().unwrap_or_default(),
+            class: wrong.class,
+            kernel: kernel.to_owned(),
+            variant: self.variant.to_owned(),
+            case: wrong.case,
+            iteration: self.before + wrong.iteration,
+            stage: wrong.stage.map(str::to_owned),
+            clock_mhz: clock::measure(),
+            at_ns: wrong.at_ns,
+            detail: wrong.detail.to_owned(),
+            output: wrong.output.map(Hex),
+        });
+        self.lane.outbox.send(&FromWorker::Finding(Box::new(stamp)));
+        true
+    }
+
+    fn placed(&mut self, place: Option<Place>) {
+        self.lane.outbox.send(&FromWorker::Placed { number: self.told, place });
     }
 }
 
@@ -271,66 +355,4 @@ fn kernel_index(kernel: &dyn Kernel) -> usize {
 
 fn before_and_after(before: Option<f64>, after: Option<f64>) -> Option<f64> {
     Some(before?.min(after?))
-}
-
-fn truth_of(golden: oddcore_kernels::Golden) -> Truth {
-    Truth {
-        case: Case { source: Source::Golden, seed: Hex(golden.seed) },
-        input: Hex(golden.input),
-        output: Hex(golden.output),
-    }
-}
-
-/// Indexes of the variants that this CPU runs, best first.
-pub fn runnable(kernel: &dyn Kernel) -> Vec<usize> {
-    (0..kernel.variants().len()).filter(|&n| kernel.variants()[n].isa.token().is_some()).collect()
-}
-
-/// Which variant works on what, block after block: mostly the best variant on goldens; every eighth block fresh data with
-/// each variant in turn; another eighth goldens with the other vector variants; the user's pictures where there are any.
-struct Chooser<'a> {
-    kernel: &'static dyn Kernel,
-    assignment: &'a Assignment,
-    runnable: Vec<usize>,
-    fresh: Vec<Truth>,
-    pictures: Vec<Truth>,
-    block: u64,
-    offset: u64,
-}
-
-impl<'a> Chooser<'a> {
-    fn new(kernel: &'static dyn Kernel, assignment: &'a Assignment, lane: usize) -> Self {
-        let (fresh, pictures) = assignment.truths.iter().partition(|t| t.case.source == Source::Fresh);
-        let offset = assignment.seed.0.wrapping_add(lane as u64 * 0x9e37_79b9) >> 8;
-        Self { kernel, assignment, runnable: runnable(kernel), fresh, pictures, block: 0, offset }
-    }
-
-    fn next(&mut self) -> (usize, Vec<Truth>) {
-        let block = self.block;
-        self.block += 1;
-        let turn = block / 8;
-        match block.wrapping_add(self.assignment.seed.0) % 8 {
-            3 if !self.fresh.is_empty() => {
-                let count = FRESH_BATCH.min(self.fresh.len());
-                let first = (turn.wrapping_add(self.offset) as usize * FRESH_BATCH) % self.fresh.len();
-                let batch = self.fresh.iter().cycle().skip(first).take(count).copied().collect();
-                (self.runnable[turn as usize % self.runnable.len()], batch)
-            }
-            5 => {
-                // Scalar goldens take tens of milliseconds each: the pre-pass and the fresh data see to that variant.
-                let vectors = self.runnable.iter().filter(|&&n| self.kernel.variants()[n].isa != Isa::Scalar).count();
-                let variant = self.runnable[turn as usize % vectors.max(1)];
-                (variant, vec![self.golden(block)])
-            }
-            1 if !self.pictures.is_empty() => {
-                (self.runnable[0], vec![self.pictures[turn as usize % self.pictures.len()]])
-            }
-            _ => (self.runnable[0], vec![self.golden(block)]),
-        }
-    }
-
-    fn golden(&self, block: u64) -> Truth {
-        let goldens = self.kernel.goldens();
-        truth_of(goldens[(block.wrapping_add(self.offset) % goldens.len() as u64) as usize])
-    }
 }

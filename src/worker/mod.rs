@@ -6,43 +6,14 @@
 
 mod account;
 mod block;
+mod chooser;
+mod fault;
 mod lane;
 mod process;
 pub mod protocol;
+mod sealed;
 pub mod slot;
 
 pub use account::KEPT_WHOLE;
+pub use fault::{Fault, Injection};
 pub use process::{Options, run};
-
-use clap::ValueEnum;
-
-/// A fault injected on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Fault {
-    /// A bit of an intermediate result, in every iteration.
-    Miscompute,
-    /// A bit of the input, after it was digested.
-    CorruptInput,
-    /// A wild pointer.
-    Crash,
-    /// A loop that never ends.
-    Hang,
-}
-
-impl Fault {
-    /// The class that its findings must have.
-    pub fn class(self) -> crate::verdict::Class {
-        use crate::verdict::Class;
-        match self {
-            Self::Miscompute => Class::Miscompute,
-            Self::CorruptInput => Class::CorruptInput,
-            Self::Crash => Class::Crash,
-            Self::Hang => Class::Hang,
-        }
-    }
-
-    /// Whether it strikes once in a run, because the worker does not outlive it.
-    pub fn ends_the_worker(self) -> bool {
-        matches!(self, Self::Crash | Self::Hang)
-    }
-}

@@ -16,9 +16,10 @@ use std::{
 use oddcore_kernels::Picture;
 
 use super::{
-    Fault,
+    fault::Injection,
     lane::{Lane, Order, Shift},
     protocol::{FromWorker, LaneId, PROTOCOL, ToWorker},
+    sealed::Sealed,
     slot::Slot,
 };
 use crate::{
@@ -40,8 +41,8 @@ pub struct Options {
     pub run: PathBuf,
     /// See `run`.
     pub session: u32,
-    /// A drill: this kernel, this fault.
-    pub drill: Option<(String, Fault)>,
+    /// A drill.
+    pub drill: Option<Injection>,
 }
 
 /// A worker that has lost its supervisor waits so long before it says so: what ends both at once is another matter.
@@ -96,7 +97,7 @@ fn tell_panics(outbox: &Arc<Outbox>) {
     std::panic::set_hook(Box::new(move |panic| {
         // The panicking thread may hold the way out itself.
         if outbox.sequence.try_lock().is_ok() {
-            outbox.send(&FromWorker::Failed { why: panic.to_string().replace('\n', " ") });
+            outbox.send(&FromWorker::Failed { why: panic.to_string().replace('\n', " "), cpus_gone: false });
         }
     }));
 }
@@ -107,7 +108,9 @@ pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
     match start(options, pictures, &outbox) {
         Ok(lanes) => listen(&lanes, &outbox),
         Err(error) => {
-            outbox.send(&FromWorker::Failed { why: error.to_string() });
+            // What Linux says of an affinity without any CPU that can be had.
+            let cpus_gone = error.kind() == io::ErrorKind::InvalidInput;
+            outbox.send(&FromWorker::Failed { why: error.to_string(), cpus_gone });
             return 2;
         }
     }
@@ -119,19 +122,21 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
     tell_panics(outbox);
     // Lives as long as the process, as the crash handler needs.
     let slots: &'static SharedWords = Box::leak(Box::new(SharedWords::open(&options.slots)?));
-    crash::adopt_thread(Slot::of(slots.words(), options.cpus.len()).crash())?;
-    let pictures = Arc::new(pictures);
+    let main = Slot::of(slots.words(), options.cpus.len());
+    crash::adopt_thread(main.crash())?;
+    let pictures = Arc::new(pictures.into_iter().map(Sealed::new).collect::<Vec<_>>());
     let (ready, readies) = channel();
     let mut lanes = Vec::new();
     for (number, &cpu) in options.cpus.iter().enumerate() {
         let (orders, order) = channel();
         let lane = Lane {
             number,
+            cpu,
             slot: Slot::of(slots.words(), number),
             outbox: Arc::clone(outbox),
             pictures: Arc::clone(&pictures),
             bclk_mhz: options.bclk_mhz,
-            drill: options.drill.clone(),
+            drill: options.drill.clone().map(|injection| (injection, main.struck())),
         };
         let ready = ready.clone();
         thread::Builder::new().name(format!("lane-{cpu}")).spawn(move || {

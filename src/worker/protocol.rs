@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     journal::record::{Evidence, EvidenceKey},
-    verdict::{Class, Hex},
+    verdict::{Class, Hex, Place},
 };
 
 /// Both sides are the same binary; this tells a worker of another one apart all the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Where a kernel's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -162,11 +162,25 @@ pub enum FromWorker {
     Failed {
         /// Why.
         why: String,
+        /// Its CPUs cannot be had: offline, or outside of the cpuset. Another try would end the same way.
+        cpus_gone: bool,
+    },
+    /// A lane no longer runs where it was pinned to. What it did since its last word counts for nothing.
+    Strayed {
+        /// The CPU that it was pinned to.
+        cpu: u32,
     },
     /// Work done and checked.
     Progress(Progress),
     /// Something is wrong.
     Finding(Box<Stamp>),
+    /// Where in the output a finding is, which takes longer to see than that there is one.
+    Placed {
+        /// The stamp's number.
+        number: u64,
+        /// The place; `None` if the scalar reference on this core could not find it.
+        place: Option<Place>,
+    },
     /// The pre-pass of one kernel is over.
     PrePassDone {
         /// The kernel.
@@ -207,6 +221,8 @@ pub struct Progress {
 /// process sent it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamp {
+    /// Tells it from the other findings of this worker.
+    pub number: u64,
     /// The step.
     pub step: u32,
     /// The CPU it ran on, and the CPUs that the OS allows the thread, both read back when the finding was made.
@@ -225,17 +241,9 @@ pub struct Stamp {
     pub iteration: u64,
     /// The stage.
     pub stage: Option<String>,
-    /// Coordinates of the first wrong element.
-    pub element: Vec<u64>,
-    /// Its right bits.
-    pub expected: Option<Hex>,
-    /// Its bits.
-    pub actual: Option<Hex>,
-    /// How many elements are wrong.
-    pub wrong_elements: Option<u64>,
     /// The clock right after.
     pub clock_mhz: Option<f64>,
-    /// When, on the system's monotonic clock.
+    /// When the check failed, on the system's monotonic clock.
     pub at_ns: u64,
     /// In words.
     pub detail: String,

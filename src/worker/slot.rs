@@ -23,6 +23,7 @@ const ITERATION: usize = 4;
 const STAGE: usize = 5;
 const SOURCE: usize = 6;
 const WAKE_AT: usize = 7;
+const STRUCK: usize = 8;
 
 /// What [`Slot::stage`] holds outside of a kernel's own stages.
 pub const STAGE_GENERATE: u64 = u64::MAX;
@@ -69,6 +70,12 @@ impl<'a> Slot<'a> {
     /// Where a kernel notes its stage.
     pub fn stage(self) -> &'a AtomicU64 {
         &self.0[STAGE]
+    }
+
+    /// In the main thread's slot: set once the fault of a drill has struck, so that the supervisor knows it when it starts
+    /// the worker again.
+    pub fn struck(self) -> &'a AtomicU64 {
+        &self.0[STRUCK]
     }
 
     /// Says what is being worked on from now.

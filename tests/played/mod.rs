@@ -23,9 +23,9 @@ use oddcore::{
         host::{Event, WorkerHost},
         seams::{Clock, Pinner, View},
     },
-    verdict::{Class, Finding, Hex, Outcome},
+    verdict::{Amendment, Class, Finding, Hex, Outcome},
     worker::{
-        Fault,
+        Injection,
         protocol::{Assignment, Case, FromWorker, LaneId, PROTOCOL, Progress, Redo, Source, Stamp, ToWorker, Vote},
         slot::{SLOT_WORDS, Slot},
     },
@@ -151,7 +151,7 @@ fn truth(seed: u64) -> (u64, u64) {
 }
 
 impl WorkerHost for Played {
-    fn start(&mut self, core: &Core, _: Option<(&str, Fault)>) -> io::Result<()> {
+    fn start(&mut self, core: &Core, _: Option<&Injection>) -> io::Result<()> {
         self.slots.insert(core.core, (0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect());
         let lanes = vec![LaneId { cpu: core.testable[0], thread: 1 }];
         self.say(core.core, FromWorker::Hello { protocol: PROTOCOL, pid: 1000 + core.core, thread: 2, lanes });
@@ -180,6 +180,7 @@ impl WorkerHost for Played {
                 }
                 if manner.wrong_golden != 0 || manner.strays {
                     let stamp = Stamp {
+                        number: 1,
                         step: assignment.step,
                         cpu: Some(if manner.strays { 77 } else { core }),
                         affinity: if manner.strays { vec![77] } else { vec![core] },
@@ -189,10 +190,6 @@ impl WorkerHost for Played {
                         case,
                         iteration: 5,
                         stage: None,
-                        element: vec![1, 2],
-                        expected: Some(Hex(0x2a)),
-                        actual: Some(Hex(0x802a)),
-                        wrong_elements: Some(1),
                         clock_mhz: None,
                         at_ns: self.now.get(),
                         detail: String::new(),
@@ -301,7 +298,7 @@ impl View for Nowhere {
     fn step(&mut self, _: &Step) {}
     fn tick(&mut self, _: &Outcome, _: f64) {}
     fn finding(&mut self, _: &Finding) {}
-    fn amended(&mut self, _: &Finding) {}
+    fn amended(&mut self, _: &Finding, _: &Amendment) {}
     fn note(&mut self, _: &str) {}
 }
 

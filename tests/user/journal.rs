@@ -76,7 +76,7 @@ fn journals_of_format_1_are_still_read() {
                 let boot = Boot { id: "another".into(), booted_at_s: Some(4_000_000_000) };
                 let loss = dead.settle(None, &Traces { boot: Some(boot), ..Traces::default() }).expect("writable");
                 assert_eq!(loss.map(|loss| loss.reason), Some(LossReason::LostToReset));
-                assert_eq!(dead.outcome.place.lost.keys().copied().collect::<Vec<_>>(), [1]);
+                assert_eq!(dead.outcome.standing.lost.keys().copied().collect::<Vec<_>>(), [1]);
             }
             _ => assert!(read.cores.iter().all(|core| core.checked.iterations > 100 && core.checked.cpu_s > 0.1)),
         }

@@ -8,8 +8,8 @@ mod journal;
 mod kills;
 mod loss;
 mod machine;
-mod profiles;
 #[cfg(unix)]
 mod manners;
+mod profiles;
 #[cfg(unix)]
 mod workers;

@@ -96,8 +96,8 @@ impl<L: Pod, R: Pod, S: Pod> Panels<L, R, S> {
                 }
             }
             if DRILL && from == 0 {
-                // The first tile's rows and columns are never padding.
-                flip(&mut self.sums[..1 + (T::COLS - 1) / 2], fault);
+                // The first tile of any input is whole: no padding, and an element modulo the lanes stays what it is.
+                flip(&mut self.sums[..T::ROWS * T::COLS], fault);
             }
         }
     }

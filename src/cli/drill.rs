@@ -1,0 +1,71 @@
+//! `oddcore drill`: a fault is injected on one core, and must be found there and nowhere else.
+
+use clap::Args;
+
+use super::{
+    CliError,
+    run::{Job, PlaceArgs, read_machine},
+    selection,
+};
+use crate::{
+    plan::{Load, Request},
+    platform,
+    supervisor::Drill,
+    verdict::Hex,
+    worker::{Fault, Injection},
+};
+
+/// How long a drill works at most, in seconds; it ends once the fault was found and looked into.
+const DRILL_S: f64 = 6.0;
+
+/// Options of a drill.
+#[derive(Args)]
+pub struct DrillArgs {
+    /// The core to be faulted; the first that may be tested without it.
+    #[arg(long, value_name = "N")]
+    cores: Option<String>,
+    /// The kernel to be faulted.
+    #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
+    kernels: String,
+    /// Which loads: solo, together. The fault then strikes in their work only, not in the pre-pass.
+    #[arg(long, value_name = "LOAD,...")]
+    loads: Option<String>,
+    /// The fault.
+    #[arg(long, value_enum, value_name = "CLASS", default_value = "miscompute")]
+    fault: Fault,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// `oddcore drill`.
+pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
+    let chosen = selection::kernels(Some(&args.kernels))?;
+    let [kernel] = &chosen[..] else {
+        return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
+    };
+    let loads = selection::loads(args.loads.as_deref())?;
+    let machine = read_machine(args.place.root.as_deref())?;
+    let (faulted, _) = selection::cores(&machine, args.cores.as_deref())?;
+    let core = match (&args.cores, &faulted[..]) {
+        (None, [first, ..]) | (Some(_), [first]) => *first,
+        _ => {
+            let given = args.cores.unwrap_or_default();
+            return Err(CliError::Usage(format!("--cores {given}: a drill faults exactly one core")));
+        }
+    };
+    let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
+    let injection = Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in };
+    let (cores, not_tested) = selection::cores(&machine, None)?;
+    let request =
+        Request { cores, kernels: chosen, loads, seconds: DRILL_S, seed: Hex(platform::monotonic_ns()), until_s: None };
+    let drill = Drill { core, injection };
+    let profile = "drill".to_owned();
+    let job = Job { profile, request, images: vec![], drill: Some(drill.clone()), place: args.place };
+    let outcome = job.carry_out(machine, not_tested)?;
+    let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
+    if astray || !outcome.findings.iter().any(|finding| drill.is(finding)) {
+        let what = if astray { "another core was blamed" } else { "the injected fault was not found" };
+        return Err(CliError::Usage(format!("the drill failed: {what}; do not trust this build on this machine")));
+    }
+    Ok(outcome.exit_code())
+}

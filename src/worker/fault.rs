@@ -1,0 +1,233 @@
+//! Drills: faults injected on purpose, each on the way that a real one takes.
+//!
+//! Architecture invariant: a fault is a bit of a real intermediate, input, reference or result, or what the thread itself
+//! does; it is injected only when asked for. A normal run's hot loop is compiled with [`Sound`] and holds none of this.
+
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
+
+use clap::ValueEnum;
+use oddcore_kernels::{Fault as Flip, Job};
+
+use crate::{platform, verdict::Class};
+
+/// One in so many iterations, for the fault that is rare.
+const RARELY: u64 = 64;
+/// One in so many comparisons, for the comparison that lies.
+const LIES: u64 = 16;
+/// Lanes of the widest vector, and the one that is stuck.
+const LANES: u64 = 16;
+const STUCK_LANE: u64 = 5;
+
+/// A fault injected on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// A wrong bit of an intermediate result, in every iteration.
+    Miscompute,
+    /// One wrong bit, one time in the run.
+    MiscomputeOnce,
+    /// A wrong bit in one of 64 iterations.
+    MiscomputeRarely,
+    /// A wrong bit in every iteration, always in the same vector lane.
+    MiscomputeLane,
+    /// A wrong bit of the input while it is made.
+    MiscomputeBirth,
+    /// A bit of the input flips after it was made and digested.
+    CorruptInput,
+    /// A bit of the reference flips after it was kept.
+    CorruptReference,
+    /// The comparison says "different" of two equal buffers, one time in 16.
+    Comparison,
+    /// A wild pointer, once.
+    Crash,
+    /// An illegal instruction, once.
+    IllegalInstruction,
+    /// A loop that never ends, once.
+    Hang,
+    /// A thread that sleeps though there is work, once.
+    Stall,
+}
+
+impl Fault {
+    /// The class that its findings must have.
+    pub fn class(self) -> Class {
+        match self {
+            Self::Miscompute
+            | Self::MiscomputeOnce
+            | Self::MiscomputeRarely
+            | Self::MiscomputeLane
+            | Self::MiscomputeBirth => Class::Miscompute,
+            Self::CorruptInput => Class::CorruptInput,
+            Self::CorruptReference => Class::CorruptReference,
+            Self::Comparison => Class::Comparison,
+            Self::Crash | Self::IllegalInstruction => Class::Crash,
+            Self::Hang | Self::Stall => Class::Hang,
+        }
+    }
+
+    /// Whether it strikes once in a run, by its nature or because the worker does not outlive it.
+    pub fn strikes_once(self) -> bool {
+        matches!(self, Self::MiscomputeOnce | Self::Crash | Self::IllegalInstruction | Self::Hang | Self::Stall)
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().expect("every fault has a name").get_name().to_owned()
+    }
+}
+
+/// What a worker is to do wrong, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// In this kernel.
+    pub kernel: String,
+    /// This.
+    pub fault: Fault,
+    /// In work under these loads only; empty: in all that it does, the pre-pass and work done again included.
+    pub loads: Vec<String>,
+}
+
+impl Injection {
+    /// Whether it strikes in work on this kernel; `load` is `None` for work done again.
+    pub fn strikes_in(&self, kernel: &str, load: Option<&str>) -> bool {
+        self.kernel == kernel
+            && (self.loads.is_empty() || load.is_some_and(|load| self.loads.iter().any(|l| l == load)))
+    }
+}
+
+/// Where a fault can come in.
+pub trait Inject {
+    /// An input was made, and not yet digested.
+    fn input_made(&mut self, _job: &mut dyn Job) {}
+    /// A bit to flip in the run that comes next.
+    fn flip(&mut self) -> Option<Flip> {
+        None
+    }
+    /// What the comparison says, of what it saw.
+    fn compared(&mut self, same: bool) -> bool {
+        same
+    }
+    /// An iteration is over, and everything was right.
+    fn iteration_over(&mut self, _job: &mut dyn Job) {}
+}
+
+/// No fault.
+pub struct Sound;
+
+impl Inject for Sound {}
+
+/// The fault of a drill, as one lane carries it out.
+pub struct Injector {
+    injection: Injection,
+    /// Shared by all lanes and read by the supervisor, so that once is once in the run.
+    struck: &'static AtomicU64,
+    runs: u64,
+    compared: u64,
+}
+
+impl Injector {
+    /// Nothing has happened yet, unless `struck` says so.
+    pub fn new(injection: Injection, struck: &'static AtomicU64) -> Self {
+        Self { injection, struck, runs: 0, compared: 0 }
+    }
+
+    /// Itself, where it strikes.
+    pub fn in_work(&mut self, kernel: &str, load: Option<&str>) -> Option<&mut Self> {
+        self.injection.strikes_in(kernel, load).then_some(self)
+    }
+
+    fn first(&self) -> bool {
+        self.struck.swap(1, AcqRel) == 0
+    }
+
+    /// Another element each time.
+    fn anywhere(&self, bit: u32) -> Flip {
+        Flip { element: self.runs.wrapping_mul(7919), bit }
+    }
+}
+
+impl Inject for Injector {
+    fn input_made(&mut self, job: &mut dyn Job) {
+        if self.injection.fault == Fault::MiscomputeBirth {
+            job.flip_input_bit(self.anywhere(3));
+        }
+    }
+
+    fn flip(&mut self) -> Option<Flip> {
+        self.runs += 1;
+        let strikes = match self.injection.fault {
+            Fault::Miscompute => true,
+            Fault::MiscomputeOnce => self.first(),
+            Fault::MiscomputeRarely => self.runs.is_multiple_of(RARELY),
+            Fault::MiscomputeLane => {
+                return Some(Flip { element: self.runs % 61 * LANES + STUCK_LANE, bit: 22 });
+            }
+            _ => false,
+        };
+        strikes.then(|| self.anywhere(22))
+    }
+
+    fn compared(&mut self, same: bool) -> bool {
+        self.compared += 1;
+        let lies = self.injection.fault == Fault::Comparison && self.compared.is_multiple_of(LIES);
+        same && !lies
+    }
+
+    fn iteration_over(&mut self, job: &mut dyn Job) {
+        match self.injection.fault {
+            Fault::CorruptInput => job.flip_input_bit(self.anywhere(5)),
+            Fault::CorruptReference => job.flip_reference_bit(self.anywhere(5)),
+            Fault::Crash if self.first() => platform::wild_pointer(),
+            Fault::IllegalInstruction if self.first() => platform::illegal_instruction(),
+            Fault::Hang if self.first() => loop {
+                std::hint::spin_loop();
+            },
+            Fault::Stall if self.first() => loop {
+                std::thread::park();
+            },
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injector(fault: Fault, loads: &[&str]) -> Injector {
+        let loads = loads.iter().map(|&load| load.to_owned()).collect();
+        let struck = Box::leak(Box::new(AtomicU64::new(0)));
+        Injector::new(Injection { kernel: "k".into(), fault, loads }, struck)
+    }
+
+    #[test]
+    fn a_fault_strikes_where_it_was_told_to() {
+        let mut anywhere = injector(Fault::Miscompute, &[]);
+        for load in [None, Some("solo"), Some("pre-pass")] {
+            assert!(anywhere.in_work("k", load).is_some() && anywhere.in_work("other", load).is_none());
+        }
+        let mut solo = injector(Fault::Miscompute, &["solo"]);
+        assert!(solo.in_work("k", Some("solo")).is_some());
+        for load in [None, Some("together"), Some("pre-pass")] {
+            assert!(solo.in_work("k", load).is_none(), "{load:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_its_name_says() {
+        let flips = |fault| {
+            let mut injector = injector(fault, &[]);
+            (0..640).filter_map(|_| injector.flip()).collect::<Vec<_>>()
+        };
+        assert_eq!(flips(Fault::Miscompute).len(), 640);
+        assert_eq!(flips(Fault::MiscomputeOnce).len(), 1);
+        assert_eq!(flips(Fault::MiscomputeRarely).len(), 10);
+        assert!(flips(Fault::Comparison).is_empty());
+        let lane = flips(Fault::MiscomputeLane);
+        assert_eq!(lane.len(), 640);
+        assert!(lane.iter().all(|flip| flip.element % LANES == STUCK_LANE));
+        assert!(lane.iter().any(|flip| flip.element != lane[0].element));
+        let mut liar = injector(Fault::Comparison, &[]);
+        assert_eq!((0..160).filter(|_| !liar.compared(true)).count(), 10);
+        assert!((0..160).all(|_| !liar.compared(false)));
+    }
+}
