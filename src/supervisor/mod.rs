@@ -11,6 +11,7 @@ mod ledger;
 mod pre_pass;
 mod resume;
 pub mod seams;
+mod stamps;
 mod stray;
 pub mod watchdog;
 
@@ -19,10 +20,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     plan::Step,
-    verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
+    verdict::{Amendment, Class, Finding, Hex, Outcome},
     worker::{
         Injection,
-        protocol::{Assignment, Case, Source, Stamp, ToWorker, Truth},
+        protocol::{Assignment, Case, Source, ToWorker, Truth},
         slot::Doing,
     },
 };
@@ -95,6 +96,7 @@ pub struct Supervisor<'a> {
     ledger: Ledger,
     crew: BTreeMap<u32, Member>,
     truths: HashMap<String, Vec<Truth>>,
+    told: stamps::Told,
     to_investigate: VecDeque<u64>,
     next_finding: u64,
     next_ticket: u64,
@@ -129,6 +131,7 @@ impl<'a> Supervisor<'a> {
             ledger: Ledger::default(),
             crew,
             truths: HashMap::new(),
+            told: stamps::Told::default(),
             to_investigate: VecDeque::new(),
             next_ticket: 0,
             step: None,
@@ -332,11 +335,23 @@ impl<'a> Supervisor<'a> {
         now_ns.saturating_sub(self.started_ns) as f64 / 1e9
     }
 
-    /// Writes a record, takes it into the live outcome, and shows what a person should see of it.
+    /// Writes a record, takes it into the live outcome, and shows what a person should see of it: never before it is written.
     fn book(&mut self, record: Record, sync: bool) {
-        let written = self.journal.write(&record, sync);
-        self.outcome.apply(&record);
-        match &record {
+        self.enter(&record, sync);
+        self.show(&record);
+    }
+
+    fn enter(&mut self, record: &Record, sync: bool) {
+        let written = self.journal.write(record, sync);
+        self.outcome.apply(record);
+        if let Err(text) = written {
+            self.outcome.apply(&Record::Note { text: text.clone() });
+            self.view.note(&text);
+        }
+    }
+
+    fn show(&mut self, record: &Record) {
+        match record {
             Record::Finding(finding) => self.view.finding(finding),
             Record::Amended(amendment) => {
                 if let Some(finding) = self.outcome.findings.iter().find(|f| f.id == amendment.id) {
@@ -348,10 +363,6 @@ impl<'a> Supervisor<'a> {
             }
             _ => {}
         }
-        if let Err(text) = written {
-            self.outcome.apply(&Record::Note { text: text.clone() });
-            self.view.note(&text);
-        }
     }
 
     /// What a person is shown is on the disk first.
@@ -360,7 +371,15 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Books a finding, or counts it once enough of its kind are kept whole.
-    fn book_finding(&mut self, bound_to: u32, mut finding: Finding) -> Option<u64> {
+    fn book_finding(&mut self, bound_to: u32, finding: Finding) -> Option<u64> {
+        let finding = self.number(bound_to, finding)?;
+        let id = finding.id;
+        self.book(Record::Finding(Box::new(finding)), true);
+        Some(id)
+    }
+
+    /// Gives a finding its number, or only counts it.
+    fn number(&mut self, bound_to: u32, mut finding: Finding) -> Option<Finding> {
         let kernel = finding.kernel.clone().unwrap_or_default();
         if let Some(member) = self.crew.get_mut(&bound_to)
             && !member.keep(&kernel, finding.class)
@@ -370,9 +389,7 @@ impl<'a> Supervisor<'a> {
         }
         finding.id = self.next_finding;
         self.next_finding += 1;
-        let id = finding.id;
-        self.book(Record::Finding(Box::new(finding)), true);
-        Some(id)
+        Some(finding)
     }
 
     /// A finding of `core` with everything unknown but where and when.
@@ -396,61 +413,6 @@ impl<'a> Supervisor<'a> {
         finding
     }
 
-    /// Binds what a worker stamped to the core whose process sent it.
-    fn take_stamp(&mut self, core: u32, stamp: Stamp) {
-        let mut finding = self.blank_finding(core, stamp.class, stamp.at_ns);
-        finding.cpu = stamp.cpu;
-        finding.kernel = Some(stamp.kernel);
-        finding.variant = Some(stamp.variant);
-        finding.seed = Some(stamp.case.seed);
-        finding.source = Some(stamp.case.source);
-        finding.iteration = Some(stamp.iteration);
-        finding.stage = stamp.stage;
-        finding.clock_mhz = stamp.clock_mhz;
-        finding.multiplier = stamp.clock_mhz.map(|mhz| (mhz / self.run.machine.bclk_mhz).round() as u32);
-        finding.output_digest = stamp.output;
-        finding.detail = stamp.detail;
-        let own = &self.crew[&core].core.testable;
-        let at_home = stamp.cpu.is_none_or(|cpu| own.contains(&cpu)) && stamp.affinity.iter().all(|c| own.contains(c));
-        if !at_home || stamp.affinity.is_empty() {
-            // Somebody moved the thread: the result may be another core's.
-            finding.core = None;
-            finding.suspects = vec![core];
-            let text = "the worker was found outside of its core, so that another core may have computed this";
-            finding.detail = [finding.detail.as_str(), text]
-                .iter()
-                .filter(|t| !t.is_empty())
-                .copied()
-                .collect::<Vec<_>>()
-                .join("; ");
-        }
-        let Some(id) = self.book_finding(core, finding) else { return };
-        self.to_investigate.push_back(id);
-        self.crew.entry(core).and_modify(|member| member.place_of(stamp.number, id));
-        let shown_after_ms = Some(self.clock.now_ns().saturating_sub(stamp.at_ns) as f64 / MS as f64);
-        self.amend_later(id, |amendment| amendment.shown_after_ms = shown_after_ms);
-    }
-
-    /// What became known of a finding without an investigation; lost with the power it is only a detail, so not synced.
-    fn amend_later(&mut self, id: u64, change: impl FnOnce(&mut Amendment)) {
-        let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id) else { return };
-        let mut amendment = Amendment::of(finding);
-        change(&mut amendment);
-        self.book(Record::Amended(amendment), false);
-    }
-
-    /// The place of a finding that this worker told before.
-    fn take_place(&mut self, core: u32, number: u64, place: Option<Place>) {
-        let Some(id) = self.crew.get_mut(&core).and_then(|member| member.placed(number)) else { return };
-        self.amend_later(id, |amendment| match place {
-            Some(place) => amendment.place = Some(place),
-            None => {
-                let text = "the digest of the output is wrong; the scalar reference on this core could not place it";
-                amendment.detail = text.into();
-            }
-        });
-    }
-
     /// The digests that a case must have.
     fn truth_of(&self, kernel: &str, case: Case) -> Option<Truth> {
         if case.source != Source::Golden {
@@ -464,18 +426,14 @@ impl<'a> Supervisor<'a> {
         self.book(Record::Amended(amendment), true);
     }
 
-    /// Waits for an event and deals with it.
-    fn hear_next(&mut self, wait_ns: u64) {
-        if let Some(event) = self.host.next_event(wait_ns) {
-            self.handle(event);
-        }
-    }
-
     fn handle(&mut self, event: Event) {
         match event {
             Event::Said { core, message } => self.hear(core, message),
             Event::Garbled { core, why } => self.distrust(core, &why),
-            Event::Ended { core, end, pid } => self.bury(core, &end, pid),
+            Event::Ended { core, end, pid } => {
+                self.book_stamps();
+                self.bury(core, &end, pid);
+            }
             Event::Interrupt { why } => self.interrupt(why),
         }
     }
