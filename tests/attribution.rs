@@ -72,3 +72,17 @@ fn what_comes_from_outside_blames_nobody() {
     let garbles = Manner { garbles: true, ..RIGHT };
     assert_eq!(verdicts(&play(&[garbles, RIGHT])), (vec![Suspect, Pass], 3));
 }
+
+#[test]
+fn a_core_whose_cpu_goes_away_is_given_up_once_and_blamed_for_nothing() {
+    let gone = Manner { goes_offline: true, ..RIGHT };
+    for manners in [vec![gone, RIGHT], vec![RIGHT, gone], vec![gone]] {
+        let core = manners.iter().position(|manner| manner.goes_offline).expect("one") as u32;
+        let outcome = play(&manners);
+        assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+        let reason = outcome.cores[&core].reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("its CPU went away"), "{reason}");
+        assert_eq!(outcome.notes.iter().filter(|note| note.contains("CPU")).count(), 1, "{:?}", outcome.notes);
+        assert_eq!((outcome.verdict_of(core), outcome.exit_code()), (CoreVerdict::NotTested, 3));
+    }
+}

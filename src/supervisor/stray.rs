@@ -2,7 +2,7 @@
 //!
 //! Architecture invariant: what a thread did away from its core is nobody's evidence and nobody's fault.
 
-use super::{Supervisor, crew::Member};
+use super::Supervisor;
 
 /// So often a core's worker may be found away from its CPUs before the core is given up: somebody moves it on purpose.
 const STRAYS_MAX: u32 = 3;
@@ -25,9 +25,11 @@ impl Supervisor<'_> {
 
     /// There is no CPU to start its worker on.
     pub(super) fn give_up_cpus(&mut self, core: u32) {
-        if self.crew.get(&core).is_some_and(Member::can_work) {
+        let Some(member) = self.crew.get_mut(&core).filter(|member| member.can_work()) else { return };
+        // There may be one that could pin some of its lanes and not all.
+        if member.is_up() && member.stray().is_some() {
             self.host.kill(core);
-            self.give_up(core, "its CPU went away (offline, or out of the cpuset)");
         }
+        self.give_up(core, "its CPU went away (offline, or out of the cpuset)");
     }
 }

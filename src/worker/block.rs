@@ -155,22 +155,16 @@ impl Look {
             wrongs.push((Class::CorruptReference, text));
         }
         let sound = wrongs.is_empty();
-        if self.input && !self.output {
-            wrongs.push(if said_right {
-                (Class::Comparison, "the last output was compared and found right, and is wrong now")
-            } else if self.reference == Some(true) && self.same {
-                (
-                    Class::Comparison,
-                    "the output has the wrong digest and yet equals the reference, which has the right one",
-                )
-            } else {
-                (Class::Miscompute, "")
-            });
-        } else if sound && !said_right {
+        let kept_well = self.reference == Some(true);
+        if said_right && sound && !self.output {
+            wrongs.push((Class::Comparison, "the last output was compared and found right, and is wrong now"));
+        } else if said_right && sound && kept_well && !self.same {
+            wrongs.push((Class::Comparison, "the comparison and the digest of the last output contradict each other"));
+        } else if !said_right && sound && (self.output || kept_well && self.same) {
             let text = "the comparison contradicted itself: a second look saw no difference";
             wrongs.push((Class::Comparison, text));
-        } else if sound && self.reference == Some(true) && !self.same {
-            wrongs.push((Class::Comparison, "the comparison and the digest of the last output contradict each other"));
+        } else if !said_right && self.input && !self.output {
+            wrongs.push((Class::Miscompute, ""));
         }
         wrongs
     }
@@ -361,7 +355,13 @@ fn locate_anew(work: &Work<'_>, trial: &mut Trial<'_>, times: &mut Times) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
+    use crate::worker::{
+        fault::{Fault, Injection, Injector, Sound},
+        slot::SLOT_WORDS,
+    };
 
     fn classes(look: Look, said_right: bool) -> Vec<Class> {
         look.wrongs(said_right).into_iter().map(|(class, _)| class).collect()
@@ -394,5 +394,83 @@ mod tests {
         assert_eq!(last(Look { input: false, ..sound }), [CorruptInput]);
         assert_eq!(last(Look { reference: Some(false), same: false, ..sound }), [CorruptReference]);
         assert_eq!(last(Look { truth: false, ..sound }), [CorruptReference]);
+        assert_eq!(last(Look { reference: Some(false), ..wrong }), [CorruptReference]);
+    }
+
+    /// Keeps what it hears.
+    #[derive(Default)]
+    struct Notebook(Vec<(Class, u64, Option<Place>)>);
+
+    impl Listener for Notebook {
+        fn wrong(&mut self, wrong: Wrong, _: &mut Times) -> bool {
+            self.0.push((wrong.class, wrong.iteration, None));
+            true
+        }
+
+        fn placed(&mut self, place: Option<Place>) {
+            self.0.last_mut().expect("told before placed").2 = place;
+        }
+    }
+
+    /// A block of four iterations on a golden of `kernel`.
+    fn block<I: Inject>(
+        kernel: &str,
+        injector: &mut I,
+        source: Source,
+        pictures: &[Sealed<Picture>],
+        change: impl FnOnce(&mut Truth),
+    ) -> (Done, Notebook) {
+        let kernel = oddcore_kernels::find(kernel).expect("in the list");
+        let token = kernel.variants().iter().find_map(|variant| variant.isa.token()).expect("scalar at least");
+        let golden = kernel.goldens()[0];
+        let case = Case { source, seed: Hex(golden.seed) };
+        let truth = Truth { case, input: Hex(golden.input), output: Hex(golden.output) };
+        let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let truths = [Sealed::new(truth).changed(change)];
+        let work = Work { token, truths: &truths, pictures, slot: Slot::of(&words, 0) };
+        let mut notebook = Notebook::default();
+        let done = run(&work, &mut [kernel.new_job()], injector, |iterations| iterations < 4, &mut notebook);
+        (done, notebook)
+    }
+
+    #[test]
+    fn what_goes_wrong_in_a_block_is_classed_and_placed() {
+        for kernel in oddcore_kernels::all().iter().map(|kernel| kernel.name()) {
+            let (done, heard) = block(kernel, &mut Sound, Source::Golden, &[], |_| ());
+            assert!(heard.0.is_empty() && done.evidence.iterations == 4, "{kernel}");
+            let faults = [
+                (Fault::Miscompute, Class::Miscompute, vec![0, 1, 2, 3], true),
+                (Fault::MiscomputeOnce, Class::Miscompute, vec![0], true),
+                (Fault::MiscomputeLane, Class::Miscompute, vec![0, 1, 2, 3], true),
+                (Fault::MiscomputeBirth, Class::Miscompute, vec![0], false),
+                (Fault::CorruptInput, Class::CorruptInput, vec![1], false),
+                (Fault::CorruptReference, Class::CorruptReference, vec![1], true),
+            ];
+            for (fault, class, iterations, placed) in faults {
+                let injection = Injection { kernel: kernel.into(), fault, loads: Vec::new() };
+                let mut injector = Injector::new(injection, Box::leak(Box::new(AtomicU64::new(0))));
+                let (done, Notebook(heard)) = block(kernel, &mut injector, Source::Golden, &[], |_| ());
+                assert_eq!(heard.iter().map(|heard| heard.1).collect::<Vec<_>>(), iterations, "{kernel} {fault:?}");
+                assert!(heard.iter().all(|heard| heard.0 == class), "{kernel} {fault:?}: {heard:?}");
+                assert!(heard.iter().all(|heard| heard.2.is_some() == placed), "{kernel} {fault:?}: {heard:?}");
+                assert_eq!(done.evidence.findings, heard.len() as u64, "{kernel} {fault:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_memory_changed_is_no_miscompute() {
+        let classes = |notebook: Notebook| notebook.0.into_iter().map(|heard| heard.0).collect::<Vec<_>>();
+        let (done, heard) = block("gemm-f32", &mut Sound, Source::Golden, &[], |truth| truth.output.0 ^= 4);
+        assert_eq!((classes(heard), done.evidence.iterations), (vec![Class::CorruptReference], 0));
+        let (_, heard) = block("gemm-f32", &mut Sound, Source::Golden, &[], |truth| truth.input.0 ^= 4);
+        assert_eq!(classes(heard), [Class::CorruptReference]);
+        // The digests are not this picture's: wrong at birth; with a picture that changed, that is why.
+        let picture = Sealed::new(Picture { width: 90, height: 80, rgb: vec![3; 90 * 80 * 3] });
+        let flipped = picture.clone().changed(|picture| picture.rgb[77] ^= 1);
+        for (picture, class) in [(picture, Class::Miscompute), (flipped, Class::CorruptInput)] {
+            let (_, heard) = block("resize-lanczos-u8", &mut Sound, Source::Picture(0), &[picture], |_| ());
+            assert_eq!(classes(heard), [class]);
+        }
     }
 }

@@ -174,8 +174,8 @@ impl Inject for Injector {
 
     fn iteration_over(&mut self, job: &mut dyn Job) {
         match self.injection.fault {
-            Fault::CorruptInput => job.flip_input_bit(self.anywhere(5)),
-            Fault::CorruptReference => job.flip_reference_bit(self.anywhere(5)),
+            Fault::CorruptInput => job.flip_input_bit(self.anywhere(22)),
+            Fault::CorruptReference => job.flip_reference_bit(self.anywhere(22)),
             Fault::Crash if self.first() => platform::wild_pointer(),
             Fault::IllegalInstruction if self.first() => platform::illegal_instruction(),
             Fault::Hang if self.first() => loop {

@@ -49,6 +49,13 @@ impl<T: Checksum> Sealed<T> {
         &self.value
     }
 
+    /// As memory may change it.
+    #[cfg(test)]
+    pub fn changed(mut self, change: impl FnOnce(&mut T)) -> Self {
+        change(&mut self.value);
+        self
+    }
+
     /// Whether it still is what it was.
     pub fn intact(&self) -> bool {
         self.value.checksum() == self.seal
@@ -79,16 +86,18 @@ mod tests {
         let truth = Sealed::new(Truth { case, input: Hex(1), output: Hex(2) });
         for bit in 0..64 {
             for word in 0..3 {
-                let mut flipped = truth;
-                let value = &mut flipped.value;
-                let words = [&mut value.case.seed, &mut value.input, &mut value.output];
-                words[word].0 ^= 1 << bit;
+                let flipped = truth.changed(|value| {
+                    let words = [&mut value.case.seed, &mut value.input, &mut value.output];
+                    words[word].0 ^= 1 << bit;
+                });
                 assert!(truth.intact() && !flipped.intact(), "{word} {bit}");
             }
         }
-        let mut pictures = [Sealed::new(Picture { width: 2, height: 1, rgb: vec![7; 6] })];
-        assert!(source_intact(Source::Picture(0), &pictures) && !source_intact(Source::Picture(1), &pictures));
-        pictures[0].value.rgb[3] ^= 1;
-        assert!(!source_intact(Source::Picture(0), &pictures) && source_intact(Source::Golden, &pictures));
+        let picture = Sealed::new(Picture { width: 2, height: 1, rgb: vec![7; 6] });
+        let flipped = picture.clone().changed(|picture| picture.rgb[3] ^= 1);
+        let pictures = [picture, flipped];
+        let intact = [Source::Golden, Source::Picture(0), Source::Picture(1), Source::Picture(2)];
+        assert_eq!(intact.map(|source| source_intact(source, &pictures)), [true, true, false, false]);
+        assert_eq!(broken_sources(&pictures), [Source::Picture(1)]);
     }
 }

@@ -57,6 +57,8 @@ pub struct Manner {
     pub dies_again: Option<i32>,
     /// Says something that is no frame.
     pub garbles: bool,
+    /// Its CPU goes offline while it works.
+    pub goes_offline: bool,
 }
 
 /// Cores in their manners.
@@ -64,6 +66,7 @@ pub struct Played {
     now: Rc<Cell<u64>>,
     manners: BTreeMap<u32, Manner>,
     deaths: BTreeMap<u32, u32>,
+    starts: BTreeMap<u32, u32>,
     slots: BTreeMap<u32, Vec<AtomicU64>>,
     events: VecDeque<Event>,
     later: BTreeMap<(u64, u64), (u32, FromWorker)>,
@@ -152,6 +155,10 @@ fn truth(seed: u64) -> (u64, u64) {
 
 impl WorkerHost for Played {
     fn start(&mut self, core: &Core, _: Option<&Injection>) -> io::Result<()> {
+        *self.starts.entry(core.core).or_default() += 1;
+        if self.manners[&core.core].goes_offline && self.starts[&core.core] > 1 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         self.slots.insert(core.core, (0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect());
         let lanes = vec![LaneId { cpu: core.testable[0], thread: 1 }];
         self.say(core.core, FromWorker::Hello { protocol: PROTOCOL, pid: 1000 + core.core, thread: 2, lanes });
@@ -177,6 +184,9 @@ impl WorkerHost for Played {
                 }
                 if manner.garbles && !self.deaths.contains_key(&core) {
                     return self.events.push_back(Event::Garbled { core, why: "played".into() });
+                }
+                if manner.goes_offline {
+                    return self.say(core, FromWorker::Strayed { cpu: core });
                 }
                 if manner.wrong_golden != 0 || manner.strays {
                     let stamp = Stamp {
@@ -327,6 +337,7 @@ impl Play<'_> {
             now: Rc::clone(&now),
             manners: cores.iter().copied().zip(self.manners.iter().copied()).collect(),
             deaths: BTreeMap::new(),
+            starts: BTreeMap::new(),
             slots: BTreeMap::new(),
             events: VecDeque::new(),
             later: BTreeMap::new(),
@@ -394,4 +405,5 @@ pub const RIGHT: Manner = Manner {
     dies_working: None,
     dies_again: None,
     garbles: false,
+    goes_offline: false,
 };

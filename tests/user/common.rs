@@ -11,6 +11,16 @@ pub fn oddcore(runs: &Path, args: &[&str]) -> Output {
     command.args(args).env("XDG_STATE_HOME", runs).output().expect("starts")
 }
 
+/// Cores that may be tested here.
+pub fn testable_cores() -> Vec<u32> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cores = oddcore(folder.path(), &["cores", "--json", "-"]);
+    let machine: serde_json::Value = serde_json::from_slice(&cores.stdout).expect("JSON");
+    let testable = |core: &&serde_json::Value| core["testable"].as_array().is_some_and(|cpus| !cpus.is_empty());
+    let cores = machine["cores"].as_array().expect("cores").iter().filter(testable);
+    cores.filter_map(|core| core["core"].as_u64()?.try_into().ok()).collect()
+}
+
 /// The report that it printed on standard output.
 pub fn report(output: &Output) -> Report {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output:?}"))

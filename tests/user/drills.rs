@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{oddcore, report};
+use crate::common::{oddcore, report, testable_cores};
 
 /// Each fault and the class that its findings must have.
 const FAULTS: [(&str, &str); 12] = [
@@ -23,18 +23,7 @@ const KERNELS: [&str; 3] = ["gemm-u8s8-i32", "gemm-f32", "resize-lanczos-u8"];
 /// `None`: wherever it can strike, the pre-pass included.
 const LOADS: [Option<&str>; 3] = [Some("solo"), Some("together"), None];
 
-/// First and last core that may be tested.
-fn ends() -> [u64; 2] {
-    let folder = tempfile::tempdir().expect("a folder");
-    let cores = oddcore(folder.path(), &["cores", "--json", "-"]);
-    let machine: serde_json::Value = serde_json::from_slice(&cores.stdout).expect("JSON");
-    let testable = |core: &&serde_json::Value| core["testable"].as_array().is_some_and(|cpus| !cpus.is_empty());
-    let cores = machine["cores"].as_array().expect("cores").iter().filter(testable);
-    let cores: Vec<u64> = cores.filter_map(|core| core["core"].as_u64()).collect();
-    [cores[0], cores[cores.len() - 1]]
-}
-
-fn drill((fault, class): (&str, &str), core: u64, kernel: &str, load: Option<&str>) {
+fn drill((fault, class): (&str, &str), core: u32, kernel: &str, load: Option<&str>) {
     let folder = tempfile::tempdir().expect("a folder");
     let number = core.to_string();
     let mut args = vec!["drill", "--cores", &number, "--kernels", kernel, "--fault", fault, "--json", "-"];
@@ -47,7 +36,7 @@ fn drill((fault, class): (&str, &str), core: u64, kernel: &str, load: Option<&st
     let shown = String::from_utf8_lossy(&output.stderr).lines().filter(|line| line.starts_with("FINDING")).count();
     assert_eq!(shown, report.findings.len(), "{args:?}: {output:?}");
     for finding in &report.findings {
-        assert_eq!(finding.core.map(u64::from), Some(core), "{args:?}: {finding:?}");
+        assert_eq!(finding.core, Some(core), "{args:?}: {finding:?}");
         assert_eq!(finding.class.name(), class, "{args:?}: {finding:?}");
         assert_eq!(finding.kernel.as_deref(), Some(kernel), "{args:?}: {finding:?}");
         assert!(load.is_none_or(|load| finding.load == load), "{args:?}: {finding:?}");
@@ -61,13 +50,14 @@ fn drill((fault, class): (&str, &str), core: u64, kernel: &str, load: Option<&st
         assert!(report.findings.iter().all(|f| f.stage.as_deref() == Some("generate") || f.cpu.is_none()), "{args:?}");
     }
     let failed = report.cores.iter().filter(|core| core.verdict.name() == "fail");
-    assert_eq!(failed.map(|core| u64::from(core.core)).collect::<Vec<_>>(), [core], "{args:?}");
+    assert_eq!(failed.map(|core| core.core).collect::<Vec<_>>(), [core], "{args:?}");
 }
 
 /// Each of these faults with each kernel and load, on first and last core: every pair of the four at least once. All
 /// combinations where `ODDCORE_TEST_FULL` is set.
 fn drill_all(faults: impl Fn(&str) -> bool) {
-    let ends = ends();
+    let cores = testable_cores();
+    let ends = [cores[0], cores[cores.len() - 1]];
     let full = std::env::var_os("ODDCORE_TEST_FULL").is_some();
     for (n, &fault) in FAULTS.iter().enumerate().filter(|(_, (fault, _))| faults(fault)) {
         for (k, kernel) in KERNELS.into_iter().enumerate() {

@@ -8,6 +8,8 @@ mod journal;
 mod kills;
 mod loss;
 mod machine;
+#[cfg(target_os = "linux")]
+mod outside;
 #[cfg(unix)]
 mod manners;
 mod profiles;
