@@ -1,14 +1,17 @@
 //! The report: what the journal says, for people and for programs. Reads the folded journal and nothing else.
 
 mod build;
+mod meaning;
 pub mod screen;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::Machine,
-    verdict::{CoreVerdict, Finding, Hex, Interruption, OpenStep},
+    verdict::{CoreVerdict, Finding, Hex, Interruption, OpenStep, Pass},
 };
 
 /// The schema's name; fields may be added, never re-used (`docs/report.schema.json`).
@@ -78,6 +81,9 @@ pub struct CoreReport {
     pub checked: Checked,
     /// What a pass rests on, never pooled over multipliers.
     pub evidence: Vec<EvidenceReport>,
+    /// The same by multiplier and load alone, and what it means; highest multiplier first.
+    #[serde(default)]
+    pub passes: Vec<Pass>,
     /// By kernel and variant.
     pub kernels: Vec<KernelReport>,
 }

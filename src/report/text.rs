@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, Report};
+use super::{CoreReport, Report, meaning};
 use crate::{
     verdict::{CoreVerdict, Finding},
     worker::protocol::Source,
@@ -12,12 +12,15 @@ use crate::{
 
 /// Findings shown in full.
 const SHOWN: usize = 8;
+/// Columns of the narrowest terminal that lines are broken for.
+const COLUMNS: usize = 80;
 
 /// The whole report.
 pub fn render(report: &Report) -> String {
-    let mut out = sentence(report);
+    let mut out = wrapped(&sentence(report), "");
     out.push('\n');
     out += &table(report);
+    out += &meaning::lines(report);
     out.push('\n');
     for finding in report.findings.iter().take(SHOWN) {
         let _ = writeln!(out, "{}", finding_lines(report, finding));
@@ -26,13 +29,19 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(out, "... and {} more findings, all in --json", report.findings.len() - SHOWN);
     }
     for note in &report.notes {
-        let _ = writeln!(out, "note: {note}");
+        let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
     }
     for line in &report.advice {
-        let _ = writeln!(out, "{line}");
+        let _ = writeln!(out, "{}", wrapped(line, "  "));
     }
     let _ = writeln!(out, "Run {}. Again: oddcore report {}", report.run, report.run);
     out
+}
+
+/// Text broken at the columns of a narrow terminal, later lines set in.
+pub(super) fn wrapped(text: &str, indent: &str) -> String {
+    let options = textwrap::Options::new(COLUMNS).subsequent_indent(indent).break_words(false);
+    textwrap::fill(text, options.word_splitter(textwrap::WordSplitter::NoHyphenation))
 }
 
 /// The verdict in one or two sentences.

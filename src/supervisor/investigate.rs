@@ -87,6 +87,7 @@ impl Supervisor<'_> {
         let witness = self.witness(core);
         let other = witness.map(|witness| (witness, self.redo(witness, again(AGAIN_OTHER))));
         let mut amendment = Amendment {
+            again: None,
             id: finding.id,
             core: finding.core,
             suspects: Vec::new(),

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     plan::Step,
-    verdict::{Amendment, Class, Finding, Hex, Outcome},
+    verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
         Injection,
         protocol::{Assignment, Case, Source, ToWorker, Truth},
@@ -220,7 +220,7 @@ impl<'a> Supervisor<'a> {
         let loads = self.run.plan.loads();
         let open = |core: &u32| self.crew[core].can_work() && self.outcome.findings_of(*core) == 0;
         self.crew.keys().filter(|core| open(core)).all(|&core| {
-            loads.iter().all(|load| self.outcome.catches_every_s(core, load).is_some_and(|every_s| every_s >= wanted_s))
+            loads.iter().all(|load| catches(&self.outcome, core, load).is_some_and(|every_s| every_s >= wanted_s))
         })
     }
 

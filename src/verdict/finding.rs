@@ -130,6 +130,40 @@ pub struct Finding {
     /// How long after the check failed it was on the screen, in milliseconds.
     #[serde(default)]
     pub shown_after_ms: Option<f64>,
+    /// What came of doing the work again, once it was looked into.
+    #[serde(default)]
+    pub again: Option<Again>,
+}
+
+/// What came of doing a finding's work again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// On the same core.
+    pub same: Option<Tally>,
+    /// On other cores; empty where there are none, or where earlier findings of the kind had settled whose they are.
+    pub others: Vec<Tally>,
+    /// The scalar reference, on the same core and in the same buffers, then on another.
+    pub scalar: Vec<Tally>,
+}
+
+/// How often one core did work again, and got it wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The core.
+    pub core: u32,
+    /// How often.
+    pub times: u32,
+    /// How often it was wrong.
+    pub wrong: u32,
+    /// Whether the worker died or hung of it; then it was tried once.
+    pub died: bool,
+}
+
+impl Tally {
+    /// Whether it was right every time.
+    pub fn right(&self) -> bool {
+        self.wrong == 0 && !self.died
+    }
 }
 
 impl Finding {
@@ -161,6 +195,7 @@ impl Finding {
             source: None,
             signal: None,
             shown_after_ms: None,
+            again: None,
         }
     }
 }
@@ -199,6 +234,9 @@ pub struct Amendment {
     /// See [`Finding::shown_after_ms`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_after_ms: Option<f64>,
+    /// What came of doing the work again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
 }
 
 impl Amendment {
@@ -212,6 +250,7 @@ impl Amendment {
             detail: String::new(),
             place: None,
             shown_after_ms: None,
+            again: None,
         }
     }
 
@@ -233,5 +272,25 @@ impl Amendment {
             finding.wrong_elements = Some(place.wrong_elements);
         }
         finding.shown_after_ms = self.shown_after_ms.or(finding.shown_after_ms);
+        if self.again.is_some() {
+            finding.again.clone_from(&self.again);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A finding of `core` under solo, with nothing known but that a block saw it.
+    pub fn finding(core: u32, class: Class) -> Finding {
+        Finding {
+            kernel: Some("gemm-f32".into()),
+            variant: Some("avx2".into()),
+            seed: Some(Hex(1)),
+            iteration: Some(1),
+            source: Some(crate::worker::protocol::Source::Golden),
+            ..Finding::blank(core, class, "solo".into(), 1.0)
+        }
     }
 }

@@ -307,16 +307,6 @@ impl Outcome {
         if kept > 0 { counted.fold(kept, u64::saturating_add) } else { 0 }
     }
 
-    /// What the evidence of this core under this load would have caught, at the multiplier where that is most.
-    pub fn catches_every_s(&self, core: u32, load: &str) -> Option<f64> {
-        let mut sums: BTreeMap<Option<u32>, Evidence> = BTreeMap::new();
-        for (key, part) in self.cores.get(&core)?.evidence.iter().filter(|(key, _)| key.load == load) {
-            sums.entry(key.multiplier).or_default().add(part);
-        }
-        let each = sums.values().filter_map(|sum| catches_every_s(sum.cpu_ns as f64 / 1e9, sum.findings));
-        each.max_by(f64::total_cmp)
-    }
-
     /// The verdict of one core.
     pub fn verdict_of(&self, core: u32) -> CoreVerdict {
         let Some(outcome) = self.cores.get(&core) else { return CoreVerdict::NotTested };
@@ -364,65 +354,9 @@ impl Outcome {
     }
 }
 
-/// The longest mean time between errors, in seconds, that `seconds` of checked work with `findings` errors would have
-/// caught with 95 % confidence if errors come independently: time over the upper limit of a Poisson mean. Exact for
-/// zero findings (−ln 0.05 = 2.9957) and for n (the mean at which n or fewer has probability 5 %); from
-/// [`EXACT_FINDINGS_MAX`] on to one part in a million.
-pub fn catches_every_s(seconds: f64, findings: u64) -> Option<f64> {
-    (seconds > 0.0).then(|| seconds / poisson_upper_95(findings))
-}
-
-/// The limit for more findings than this is Wilson's and Hilferty's: the exact one takes as many terms as there are findings.
-const EXACT_FINDINGS_MAX: u64 = 1000;
-
-fn poisson_upper_95(n: u64) -> f64 {
-    if n <= EXACT_FINDINGS_MAX { exact_poisson_upper_95(n) } else { wilson_hilferty_95(n) }
-}
-
-/// A chi-square quantile is about the cube of a normal one; 2n+2 degrees of freedom, halved.
-fn wilson_hilferty_95(n: u64) -> f64 {
-    let (n, normal_95) = (n as f64 + 1.0, 1.644_853_626_951_472_2);
-    n * (1.0 - 1.0 / (9.0 * n) + normal_95 / (3.0 * n.sqrt())).powi(3)
-}
-
-fn exact_poisson_upper_95(n: u64) -> f64 {
-    // P(X <= n; mean) falls with the mean: bisect for 0.05, terms summed in logarithms so that large n is no trouble.
-    let at_most_n = |mean: f64| -> f64 {
-        let (mut log_term, mut sum) = (-mean, (-mean).exp());
-        for k in 1..=n {
-            log_term += (mean / k as f64).ln();
-            sum += log_term.exp();
-        }
-        sum
-    };
-    let (mut low, mut high) = (n as f64, n as f64 + 10.0 * (n as f64 + 1.0).sqrt() + 10.0);
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if at_most_n(middle) > 0.05 { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn poisson_limits_are_those_of_the_tables() {
-        // Chi-square tables: half the 95 % quantile with 2n+2 degrees of freedom.
-        for (n, limit) in [(0, 2.9957), (1, 4.7439), (5, 10.5130), (20, 29.0620), (100, 118.079)] {
-            assert!((poisson_upper_95(n) - limit).abs() < 2e-3, "{n}: {}", poisson_upper_95(n));
-        }
-        assert_eq!(catches_every_s(0.0, 0), None);
-    }
-
-    #[test]
-    fn any_number_of_findings_has_a_limit_at_once() {
-        let (exact, approximate) = (exact_poisson_upper_95(EXACT_FINDINGS_MAX), wilson_hilferty_95(EXACT_FINDINGS_MAX));
-        assert!((approximate / exact - 1.0).abs() < 1e-6, "{exact} {approximate}");
-        let limits = [EXACT_FINDINGS_MAX, EXACT_FINDINGS_MAX + 1, 1 << 40, u64::MAX].map(poisson_upper_95);
-        assert!(limits.is_sorted() && limits[3] > u64::MAX as f64, "{limits:?}");
-    }
 
     #[test]
     fn sums_of_a_damaged_journal_stop_at_the_most_that_there_is() {

@@ -4,7 +4,10 @@ pub mod finding;
 mod fold;
 pub mod jury;
 pub mod loss;
+mod pass;
+mod poisson;
 
-pub use finding::{Amendment, Class, Finding, Hex, Place, Repeat};
-pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing, catches_every_s};
+pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
+pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
 pub use loss::{Loss, LossReason};
+pub use pass::{Pass, catches, catches_every_s, duration, errors_of, passes, sentence};

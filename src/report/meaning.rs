@@ -1,0 +1,132 @@
+//! What the passes mean, for people: the sentences of each core, those of cores that say the same in one.
+
+use std::fmt::Write as _;
+
+use super::{CoreReport, Report, text::wrapped};
+use crate::{
+    plan::PRE_PASS,
+    verdict::{Pass, sentence},
+};
+
+/// Sentences shown for a core.
+const SENTENCES: usize = 4;
+/// Groups shown.
+const GROUPS: usize = 8;
+/// A multiplier seen for less than this part of a load's time is a blip, not worth a sentence here.
+const BLIP: f64 = 0.01;
+/// Cores whose times lie within this factor of each other say the same.
+const SAME: f64 = 1.25;
+
+/// Cores that say the same.
+struct Group<'a> {
+    names: Vec<&'a str>,
+    passes: Vec<&'a Pass>,
+    shortest: Vec<f64>,
+    longest: Vec<f64>,
+    more: usize,
+}
+
+/// The sentences of all cores tested.
+pub fn lines(report: &Report) -> String {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for core in &report.cores {
+        let passes = worth_saying(core);
+        if passes.is_empty() {
+            continue;
+        }
+        match groups.iter_mut().find(|group| group.takes(&passes)) {
+            Some(group) => group.join(short(report, core), &passes),
+            None => groups.push(Group::of(short(report, core), passes, core.passes.len())),
+        }
+    }
+    let mut out = String::new();
+    for group in groups.iter().take(GROUPS) {
+        let who = group.names.join(" ");
+        let each = if group.names.len() > 1 { ", each of them at least" } else { "" };
+        let _ = writeln!(out, "{}", wrapped(&format!(" {who}{each}:"), " "));
+        for (pass, &seconds) in group.passes.iter().zip(&group.shortest) {
+            // Of a group the least that was done, which holds for every core of it.
+            let text = sentence(pass.multiplier, &pass.load, seconds, pass.findings);
+            let _ = writeln!(out, "{}", wrapped(&format!("   {text}"), "     "));
+        }
+        if group.more > 0 {
+            let _ = writeln!(out, "   ... and {} more in --json", group.more);
+        }
+    }
+    let rest: Vec<&str> = groups.iter().skip(GROUPS).flat_map(|group| group.names.iter().copied()).collect();
+    if !rest.is_empty() {
+        let _ = writeln!(out, "{}", wrapped(&format!(" {}: in --json", rest.join(" ")), "   "));
+    }
+    out
+}
+
+/// Those with errors, then those of the highest multipliers.
+fn worth_saying(core: &CoreReport) -> Vec<&Pass> {
+    let of_load = |load: &str| -> f64 { core.passes.iter().filter(|p| p.load == load).map(|p| p.seconds).sum() };
+    let (bad, good): (Vec<&Pass>, Vec<&Pass>) =
+        core.passes.iter().filter(|pass| pass.load != PRE_PASS || pass.findings > 0).partition(|p| p.findings > 0);
+    let good = good.into_iter().filter(|pass| pass.seconds >= BLIP * of_load(&pass.load));
+    bad.into_iter().chain(good).take(SENTENCES).collect()
+}
+
+impl<'a> Group<'a> {
+    fn of(name: &'a str, passes: Vec<&'a Pass>, all: usize) -> Self {
+        let seconds: Vec<f64> = passes.iter().map(|pass| pass.seconds).collect();
+        let more = all - passes.len();
+        Self { names: vec![name], passes, shortest: seconds.clone(), longest: seconds, more }
+    }
+
+    /// Errors are a core's own: only cores without any say the same.
+    fn takes(&self, passes: &[&Pass]) -> bool {
+        let same = |(n, pass): (usize, &&Pass)| {
+            let own = self.passes[n];
+            (own.multiplier, &own.load, own.findings, 0) == (pass.multiplier, &pass.load, 0, pass.findings)
+                && self.longest[n].max(pass.seconds) <= SAME * self.shortest[n].min(pass.seconds)
+        };
+        passes.len() == self.passes.len() && passes.iter().enumerate().all(same)
+    }
+
+    fn join(&mut self, name: &'a str, passes: &[&Pass]) {
+        self.names.push(name);
+        for (n, pass) in passes.iter().enumerate() {
+            self.shortest[n] = self.shortest[n].min(pass.seconds);
+            self.longest[n] = self.longest[n].max(pass.seconds);
+        }
+    }
+}
+
+/// The short name of a core: `P4`.
+pub fn short<'a>(report: &'a Report, core: &'a CoreReport) -> &'a str {
+    report.machine.cores.iter().find(|c| c.core == core.core).map_or(&core.label, |c| &c.short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::report;
+
+    #[test]
+    fn cores_that_say_the_same_say_it_once() {
+        // Twenty-three cores within rounding of each other, one that erred, one that did ten times as much.
+        let passes = |core: u32| match core {
+            4 => vec![(Some(60), "solo", 41.0, 7)],
+            9 => vec![(Some(57), "solo", 1200.0, 0)],
+            _ => vec![(Some(57), "solo", 120.0 + f64::from(core), 0)],
+        };
+        let text = lines(&report(25, passes));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(text.matches("At 57x, solo").count(), 2, "{text}");
+        assert!(text.contains("every 40 s or"), "the least that was done, 120 s, holds for all: {text}");
+        assert!(text.contains("every 6.7 min or"), "{text}");
+        assert!(text.contains("7 errors in 41 s: one every 5.9 s"), "{text}");
+    }
+
+    #[test]
+    fn a_blip_is_not_worth_a_sentence_unless_it_erred() {
+        let passes = |core: u32| vec![(Some(60), "solo", 0.04, u64::from(core)), (Some(57), "solo", 1200.0, 0)];
+        let text = lines(&report(2, passes));
+        let (sound, bad) = text.split_once("C1:").expect("two groups");
+        assert!(!sound.contains("At 60x") && sound.contains("At 57x") && sound.contains("1 more in --json"), "{text}");
+        assert!(bad.contains("At 60x, solo: 1 error in 40 ms") && bad.contains("At 57x"), "{text}");
+    }
+}
