@@ -3,7 +3,7 @@
 
 mod played;
 
-use oddcore::verdict::{CoreVerdict, Outcome};
+use oddcore::verdict::{Again, CoreVerdict, Outcome, Repeat, Tally};
 use oddcore_kernels::Isa;
 use played::{Manner, RIGHT, SIGKILL, SIGSEGV, play};
 
@@ -85,4 +85,57 @@ fn a_core_whose_cpu_goes_away_is_given_up_once_and_blamed_for_nothing() {
         assert_eq!(outcome.notes.iter().filter(|note| note.contains("CPU")).count(), 1, "{:?}", outcome.notes);
         assert_eq!((outcome.verdict_of(core), outcome.exit_code()), (CoreVerdict::NotTested, 3));
     }
+}
+
+#[test]
+fn an_error_that_some_cores_share_and_others_do_not_makes_suspects() {
+    let wrong = Manner { wrong_golden: 1, ..RIGHT };
+    let outcome = play(&[wrong, wrong, RIGHT]);
+    assert_eq!(verdicts(&outcome), (vec![Suspect, Suspect, Pass], 3), "{:?}", outcome.findings);
+    // Each wrong in its own way: each fails.
+    let other = Manner { wrong_golden: 2, ..RIGHT };
+    assert_eq!(verdicts(&play(&[wrong, other, RIGHT])), (vec![Fail, Fail, Pass], 1));
+}
+
+#[test]
+fn a_finding_is_looked_into_on_its_core_on_three_others_and_by_the_scalar_reference() {
+    let wrong = Manner { wrong_golden: 1, ..RIGHT };
+    let outcome = play(&[RIGHT, wrong, RIGHT, RIGHT, RIGHT]);
+    let first = &outcome.findings[0];
+    let again = first.again.as_ref().expect("looked into");
+    let tally = |core, times, wrong| Tally { core, times, wrong, died: false };
+    assert_eq!(again.same, Some(tally(1, 10, 10)));
+    assert_eq!(again.others, [tally(0, 2, 0), tally(2, 2, 0), tally(3, 2, 0)]);
+    assert_eq!(again.scalar, [tally(1, 1, 0), tally(0, 1, 0)]);
+    assert_eq!((first.core, first.repeat), (Some(1), Repeat::Repeatable));
+    for said in ["input and reference were intact", "on C0 and C2 and C3: right 2 of 2 times", "scalar reference on C1"]
+    {
+        assert!(first.detail.contains(said), "{}", first.detail);
+    }
+}
+
+#[test]
+fn a_witness_whose_scalar_reference_errs_is_accused() {
+    let wrong = Manner { wrong_golden: 1, ..RIGHT };
+    let bad_witness = Manner { wrong_scalar: 8, ..RIGHT };
+    let outcome = play(&[wrong, bad_witness, RIGHT]);
+    assert_eq!(verdicts(&outcome), (vec![Fail, Fail, Pass], 1));
+    let accused = outcome.findings.iter().find(|finding| finding.core == Some(1)).expect("accused");
+    assert_eq!(accused.variant.as_deref(), Some("scalar"), "{accused:?}");
+}
+
+#[test]
+fn investigations_do_not_grow_without_bound() {
+    let wrong = Manner { wrong_golden: 1, findings: 100, ..RIGHT };
+    let outcome = play(&[RIGHT, wrong]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail], 1));
+    assert_eq!(outcome.findings.len(), 16, "the rest is counted");
+    let again: Vec<&Again> = outcome.findings.iter().filter_map(|finding| finding.again.as_ref()).collect();
+    assert!(again.len() == 16 && again.iter().all(|again| again.same.is_some()), "each is done again");
+    let in_full = again.iter().filter(|again| !again.others.is_empty() && !again.scalar.is_empty()).count();
+    assert_eq!(in_full, 3, "others are asked for the first three only");
+    // Where all agree against the golden, each is looked into in full: none of them is settled to be this core's.
+    let outcome = play(&[wrong, wrong]);
+    assert_eq!(outcome.exit_code(), 2);
+    assert!(outcome.findings.iter().all(|finding| finding.core.is_none()), "{:?}", outcome.findings);
 }

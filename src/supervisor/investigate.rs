@@ -1,8 +1,10 @@
-//! What a finding is worth: the same work again on the same core, and on another.
+//! What a finding is worth: the same work again on the same core, on others, and by the scalar reference.
+//!
+//! The worker has digested input and reference again when it classed the finding, before anything else could touch them.
 
 use super::Supervisor;
 use crate::{
-    verdict::{Amendment, Class, Finding, Hex, Repeat},
+    verdict::{Again, Amendment, Class, Finding, Hex, Repeat, Tally},
     worker::protocol::{Case, Redo, Source, ToWorker, Truth},
 };
 
@@ -10,6 +12,13 @@ use crate::{
 const AGAIN_SAME: u32 = 10;
 /// How often another core does it.
 const AGAIN_OTHER: u32 = 2;
+/// How many other cores do it.
+const WITNESSES: usize = 3;
+/// So many findings of a kind are looked into in full. Once others have shown that they are this core's, later ones are only
+/// done again on it, so that a core that always fails does not spend its night on investigations.
+const IN_FULL: usize = 3;
+/// The variant that shares no vector instruction with the others.
+const SCALAR: &str = "scalar";
 
 /// What came of doing work again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +37,16 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// How many results there are, and how many are not `truth`.
-    fn wrong(&self, truth: &Truth) -> Option<(usize, usize)> {
-        let Self::Results(results) = self else { return None };
-        let wrong = results.iter().filter(|&&result| result != (truth.input, truth.output)).count();
-        (!results.is_empty()).then_some((results.len(), wrong))
+    /// What it comes to, if it says anything.
+    fn tally(&self, core: u32, truth: &Truth) -> Option<Tally> {
+        match self {
+            Self::Died { .. } => Some(Tally { core, times: 1, wrong: 1, died: true }),
+            Self::Results(results) if !results.is_empty() => {
+                let wrong = results.iter().filter(|&&result| result != (truth.input, truth.output)).count() as u32;
+                Some(Tally { core, times: results.len() as u32, wrong, died: false })
+            }
+            Self::Results(_) | Self::None => None,
+        }
     }
 
     /// Whether every result is this output.
@@ -82,60 +96,115 @@ impl Supervisor<'_> {
         };
         let case = Case { source, seed };
         let Some(truth) = self.truth_of(kernel, case) else { return };
-        let again = |times| Redo { ticket: 0, kernel: kernel.clone(), variant: variant.clone(), case, times };
-        let same = self.redo(core, again(AGAIN_SAME));
-        let witness = self.witness(core);
-        let other = witness.map(|witness| (witness, self.redo(witness, again(AGAIN_OTHER))));
-        let mut amendment = Amendment {
-            again: None,
-            id: finding.id,
-            core: finding.core,
-            suspects: Vec::new(),
-            repeat: repeat_of(&same, &truth),
-            detail: format!("again on the same core: {}", in_words(&same, &truth)),
-            place: None,
-            shown_after_ms: None,
-        };
-        if let Some((witness, answer)) = &other {
-            let label = &self.crew[witness].core.short;
-            amendment.detail += &format!("; on {label}: {}", in_words(answer, &truth));
-        }
-        let ends_workers = matches!(finding.class, Class::Crash | Class::Hang);
-        if let Some((witness, answer)) = other {
-            if ends_workers && answer.died_by(finding.signal) && self.redo(witness, again(1)).died_by(finding.signal) {
-                amendment.core = None;
-                amendment.detail += ", twice: the program's own defect, no core's";
-            } else if let Answer::Died { what, .. } = &answer {
-                let text = format!("while doing again the work of finding {}: {what}", finding.id);
-                self.accuse_witness(witness, finding, if ends_workers { finding.class } else { Class::Crash }, text);
-            } else if !ends_workers && answer.wrong(&truth).is_some_and(|(_, wrong)| wrong > 0) {
-                self.weigh_witness(witness, finding, &same, &answer, &mut amendment);
+        let again =
+            |variant: &str, times| Redo { ticket: 0, kernel: kernel.clone(), variant: variant.to_owned(), case, times };
+        let same = self.redo(core, again(variant, AGAIN_SAME));
+        let mut inquiry = Inquiry { truth, same, others: Vec::new(), scalar: Vec::new() };
+        if self.looked_into(finding) < IN_FULL {
+            for witness in self.witnesses(core) {
+                let answer = self.redo(witness, again(variant, AGAIN_OTHER));
+                let ends_it = ends_workers(finding.class) && answer.died_by(finding.signal);
+                inquiry.others.push((witness, answer));
+                if ends_it {
+                    break;
+                }
+            }
+            // A user's picture may be so large that scalar code takes minutes.
+            let quick = !matches!(source, Source::Picture(_));
+            if quick && variant != SCALAR && !ends_workers(finding.class) {
+                let elsewhere = inquiry.others.first().map(|&(witness, _)| witness);
+                for core in [core].into_iter().chain(elsewhere) {
+                    inquiry.scalar.push((core, self.redo(core, again(SCALAR, 1))));
+                }
             }
         }
+        let amendment = self.weigh(finding, &inquiry, &again(variant, 1));
         self.amend(amendment);
     }
 
-    /// The witness got it wrong too: a defect that both share, or one of its own?
-    fn weigh_witness(
-        &mut self,
-        witness: u32,
-        finding: &Finding,
-        same: &Answer,
-        other: &Answer,
-        amendment: &mut Amendment,
-    ) {
-        let shared = finding.output_digest.is_some_and(|wrong| same.always(wrong) && other.always(wrong));
-        if shared && finding.source == Some(Source::Golden) {
-            amendment.core = None;
-            amendment.detail += ": all agree against the golden, a common defect or the program's own, no core's";
-        } else if shared {
-            amendment.core = None;
-            amendment.suspects = finding.core.into_iter().chain([witness]).collect();
-            amendment.detail += ": both now contradict what the pre-pass agreed on";
-        } else {
-            let text = format!("wrong while doing again the work of finding {}", finding.id);
-            self.accuse_witness(witness, finding, Class::Miscompute, text);
+    /// How many findings of this kind were looked into and are still this core's.
+    fn looked_into(&self, finding: &Finding) -> usize {
+        let kind = |f: &Finding| (f.core, f.kernel.clone(), f.class);
+        self.outcome.findings.iter().filter(|f| f.again.is_some() && kind(f) == kind(finding)).count()
+    }
+
+    /// What the inquiry changes of the finding, and whom else it accuses.
+    fn weigh(&mut self, finding: &Finding, inquiry: &Inquiry, once_more: &Redo) -> Amendment {
+        let mut amendment = Amendment {
+            suspects: Vec::new(),
+            repeat: inquiry.repeat(),
+            detail: self.in_words(finding, inquiry),
+            again: Some(inquiry.again(finding)),
+            ..Amendment::of(finding)
+        };
+        for (witness, answer) in &inquiry.others {
+            let Answer::Died { what, .. } = answer else { continue };
+            let alike = ends_workers(finding.class) && answer.died_by(finding.signal);
+            if alike && self.redo(*witness, once_more.clone()).died_by(finding.signal) {
+                amendment.core = None;
+                amendment.detail += ", twice: the program's own defect, no core's";
+            } else {
+                let text = format!("while doing again the work of finding {}: {what}", finding.id);
+                let class = if ends_workers(finding.class) { finding.class } else { Class::Crash };
+                self.accuse_witness(*witness, finding, class, text);
+            }
         }
+        self.weigh_scalar_witness(finding, inquiry, &mut amendment);
+        if !ends_workers(finding.class) {
+            self.weigh_wrong_witnesses(finding, inquiry, &mut amendment);
+        }
+        amendment
+    }
+
+    /// Witnesses that got it wrong too: by a defect that they share with the core, or by one of their own?
+    fn weigh_wrong_witnesses(&mut self, finding: &Finding, inquiry: &Inquiry, amendment: &mut Amendment) {
+        let wrong = inquiry.others.iter().filter(|(core, answer)| {
+            matches!(answer, Answer::Results(_)) && answer.tally(*core, &inquiry.truth).is_some_and(|t| t.wrong > 0)
+        });
+        let alike = finding.output_digest.filter(|&output| inquiry.same.always(output));
+        let (sharing, erring): (Vec<_>, Vec<_>) =
+            wrong.partition(|(_, answer)| alike.is_some_and(|output| answer.always(output)));
+        for (witness, _) in erring {
+            let text = format!("wrong while doing again the work of finding {}", finding.id);
+            self.accuse_witness(*witness, finding, Class::Miscompute, text);
+        }
+        if sharing.is_empty() {
+            return;
+        }
+        amendment.core = None;
+        let all = inquiry.others.iter().all(|(core, answer)| {
+            sharing.iter().any(|(other, _)| other == core) || answer.tally(*core, &inquiry.truth).is_none()
+        });
+        if all && finding.source == Some(Source::Golden) {
+            amendment.detail += ": all agree against the golden, a common defect or the program's own, no core's";
+            return;
+        }
+        amendment.suspects = finding.core.into_iter().chain(sharing.iter().map(|&&(core, _)| core)).collect();
+        amendment.detail += if all {
+            ": all now contradict what the pre-pass agreed on"
+        } else {
+            ": some cores make the very same error, a defect that they share or the program's own"
+        };
+    }
+
+    /// The scalar reference on the witness: an error of its own, unless the core says the very same.
+    fn weigh_scalar_witness(&mut self, finding: &Finding, inquiry: &Inquiry, amendment: &mut Amendment) {
+        let [(_, own), (witness, answer)] = &inquiry.scalar[..] else { return };
+        let tally = answer.tally(*witness, &inquiry.truth);
+        if tally.is_none_or(|tally| tally.right()) {
+            return;
+        }
+        if own == answer {
+            amendment.detail += "; the scalar reference contradicts the expected result on both";
+            return;
+        }
+        let like = Finding { variant: Some(SCALAR.to_owned()), ..finding.clone() };
+        let (class, what) = match answer {
+            Answer::Died { what, .. } => (Class::Crash, what.as_str()),
+            _ => (Class::Miscompute, "wrong"),
+        };
+        let text = format!("the scalar reference, while doing again the work of finding {}: {what}", finding.id);
+        self.accuse_witness(*witness, &like, class, text);
     }
 
     /// A witness that had no findings before has one now.
@@ -152,28 +221,81 @@ impl Supervisor<'_> {
         self.book_finding(witness, finding);
     }
 
-    /// Another core under test: one without findings, or, to see whether all share a defect, any.
-    fn witness(&self, core: u32) -> Option<u32> {
+    /// Other cores under test: those without findings first; after them, to see whether all share a defect, any.
+    fn witnesses(&self, core: u32) -> Vec<u32> {
         let can_work = self.crew.iter().filter(|(_, member)| member.can_work()).map(|(&other, _)| other);
-        let others: Vec<u32> = can_work.filter(|&other| other != core).collect();
-        others.iter().copied().find(|&other| self.outcome.findings_of(other) == 0).or(others.first().copied())
+        let mut others: Vec<u32> = can_work.filter(|&other| other != core).collect();
+        others.sort_by_key(|&other| self.outcome.findings_of(other) > 0);
+        others.truncate(WITNESSES);
+        others
+    }
+
+    fn in_words(&self, finding: &Finding, inquiry: &Inquiry) -> String {
+        let mut parts = Vec::new();
+        let born = finding.stage.as_deref() != Some("generate");
+        if finding.class == Class::Miscompute && born && finding.iteration.is_some() {
+            parts.push("input and reference were intact when digested again".to_owned());
+        }
+        parts.push(format!("again on the same core: {}", in_words(&inquiry.same, &inquiry.truth)));
+        let by_words = |answers: &[(u32, Answer)]| {
+            let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+            for (core, answer) in answers {
+                let (text, name) = (in_words(answer, &inquiry.truth), self.crew[core].core.short.as_str());
+                match said.iter_mut().find(|(other, _)| *other == text) {
+                    Some((_, names)) => names.push(name),
+                    None => said.push((text, vec![name])),
+                }
+            }
+            said
+        };
+        for (text, names) in by_words(&inquiry.scalar) {
+            parts.push(format!("the scalar reference on {}: {text}", names.join(" and ")));
+        }
+        // Last, because what the witnesses say is gone on with when they are weighed.
+        for (text, names) in by_words(&inquiry.others) {
+            parts.push(format!("on {}: {text}", names.join(" and ")));
+        }
+        parts.join("; ")
     }
 }
 
-fn repeat_of(answer: &Answer, truth: &Truth) -> Repeat {
-    match (answer, answer.wrong(truth)) {
-        (Answer::Died { .. }, _) => Repeat::Repeatable,
-        (_, Some((_, 0))) => Repeat::Transient,
-        (_, Some(_)) => Repeat::Repeatable,
-        (_, None) => Repeat::Unknown,
+/// How a finding's work went when it was done again.
+struct Inquiry {
+    truth: Truth,
+    same: Answer,
+    others: Vec<(u32, Answer)>,
+    scalar: Vec<(u32, Answer)>,
+}
+
+impl Inquiry {
+    fn repeat(&self) -> Repeat {
+        match self.same.tally(0, &self.truth) {
+            Some(tally) if tally.right() => Repeat::Transient,
+            Some(_) => Repeat::Repeatable,
+            None => Repeat::Unknown,
+        }
     }
+
+    fn again(&self, finding: &Finding) -> Again {
+        let tally = |core, answer: &Answer| answer.tally(core, &self.truth);
+        let tallies = |answers: &[(u32, Answer)]| answers.iter().filter_map(|(core, a)| tally(*core, a)).collect();
+        Again {
+            same: finding.core.and_then(|core| tally(core, &self.same)),
+            others: tallies(&self.others),
+            scalar: tallies(&self.scalar),
+        }
+    }
+}
+
+fn ends_workers(class: Class) -> bool {
+    matches!(class, Class::Crash | Class::Hang)
 }
 
 fn in_words(answer: &Answer, truth: &Truth) -> String {
-    match (answer, answer.wrong(truth)) {
+    match (answer, answer.tally(0, truth)) {
         (Answer::Died { what, .. }, _) => format!("it died: {what}"),
-        (_, Some((of, 0))) => format!("right {of} of {of} times"),
-        (_, Some((of, wrong))) => format!("wrong {wrong} of {of} times"),
+        (_, Some(Tally { times, wrong: 0, .. })) => format!("right {times} of {times} times"),
+        (_, Some(Tally { times, wrong, .. })) => format!("wrong {wrong} of {times} times"),
         (_, None) => "no answer".into(),
     }
 }

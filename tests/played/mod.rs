@@ -47,8 +47,10 @@ pub struct Manner {
     pub wrong_votes: u64,
     /// Xored into what its scalar variant gives.
     pub wrong_scalar: u64,
-    /// Xored into its outputs of goldens, found while working and when asked again.
+    /// Xored into its vector variants' outputs of goldens, found while working and when asked again.
     pub wrong_golden: u64,
+    /// How many findings one assignment of such work brings; 0 is 1.
+    pub findings: u32,
     /// Found on CPUs of another core.
     pub strays: bool,
     /// Ends by this signal while working.
@@ -127,7 +129,8 @@ impl Played {
     fn results(manner: Manner, redo: &Redo) -> Vec<(Hex, Hex)> {
         let result = match redo.case.source {
             Source::Golden => {
-                let (_, input, output) = Self::golden(manner);
+                let wrong_golden = if redo.variant == "scalar" { manner.wrong_scalar } else { manner.wrong_golden };
+                let (_, input, output) = Self::golden(Manner { wrong_golden, ..manner });
                 (input, output)
             }
             _ => {
@@ -196,7 +199,7 @@ impl WorkerHost for Played {
                         affinity: if manner.strays { vec![77] } else { vec![core] },
                         class: Class::Miscompute,
                         kernel: KERNEL.into(),
-                        variant: "scalar".into(),
+                        variant: find(KERNEL).expect("in the list").variants()[0].name.into(),
                         case,
                         iteration: 5,
                         stage: None,
@@ -205,7 +208,9 @@ impl WorkerHost for Played {
                         detail: String::new(),
                         output: Some(output),
                     };
-                    self.say(core, FromWorker::Finding(Box::new(stamp)));
+                    for _ in 0..manner.findings.max(1) {
+                        self.say(core, FromWorker::Finding(Box::new(stamp.clone())));
+                    }
                 }
                 // Told every five seconds, as a lane tells what it has done.
                 let (start, end) = (self.now.get(), assignment.deadline_ns.max(self.now.get()));
@@ -401,6 +406,7 @@ pub const RIGHT: Manner = Manner {
     wrong_votes: 0,
     wrong_scalar: 0,
     wrong_golden: 0,
+    findings: 0,
     strays: false,
     dies_working: None,
     dies_again: None,
