@@ -6,7 +6,7 @@ use super::{Checked, CoreReport, EvidenceReport, KernelReport, Multiplier, Repor
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::Core,
-    verdict::{CoreOutcome, CoreVerdict, Outcome, catches_every_s, errors_of, passes},
+    verdict::{CoreOutcome, CoreVerdict, Outcome, catches_every_s, diagnose, errors_of, passes},
 };
 
 const NS: f64 = 1e-9;
@@ -71,13 +71,14 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
         evidence: evidence(own),
         passes: passes(outcome, core.core),
         kernels: kernels(own),
+        diagnosis: diagnose(outcome, core.core),
     }
 }
 
 fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict) -> Option<String> {
     match verdict {
         CoreVerdict::Fail => {
-            let findings = errors_of(outcome, core).max(outcome.findings_of(core));
+            let findings = errors_of(outcome, core);
             let classes: std::collections::BTreeSet<&str> =
                 outcome.findings.iter().filter(|f| f.core == Some(core)).map(|f| f.class.name()).collect();
             let classes: Vec<&str> = classes.into_iter().collect();

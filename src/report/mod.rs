@@ -1,6 +1,7 @@
 //! The report: what the journal says, for people and for programs. Reads the folded journal and nothing else.
 
 mod build;
+mod diagnosis;
 mod meaning;
 pub mod screen;
 #[cfg(test)]
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::Machine,
-    verdict::{CoreVerdict, Finding, Hex, Interruption, OpenStep, Pass},
+    verdict::{CoreVerdict, Diagnosis, Finding, Hex, Interruption, OpenStep, Pass},
 };
 
 /// The schema's name; fields may be added, never re-used (`docs/report.schema.json`).
@@ -86,6 +87,9 @@ pub struct CoreReport {
     pub passes: Vec<Pass>,
     /// By kernel and variant.
     pub kernels: Vec<KernelReport>,
+    /// What its findings have in common; null without any.
+    #[serde(default)]
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// Of clock readings.

@@ -33,6 +33,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         evidence: Vec::new(),
         passes: passes(core.core).into_iter().map(pass).collect(),
         kernels: Vec::new(),
+        diagnosis: None,
     };
     Report {
         schema: SCHEMA.to_owned(),

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, Report, meaning};
+use super::{CoreReport, Report, diagnosis, meaning};
 use crate::{
+    machine::format_cpu_list,
     verdict::{CoreVerdict, Finding},
     worker::protocol::Source,
 };
 
 /// Findings shown in full.
-const SHOWN: usize = 8;
+const SHOWN: usize = 4;
 /// Columns of the narrowest terminal that lines are broken for.
 const COLUMNS: usize = 80;
 
@@ -20,10 +21,15 @@ pub fn render(report: &Report) -> String {
     let mut out = wrapped(&sentence(report), "");
     out.push('\n');
     out += &table(report);
+    out += &reasons(report);
+    out += &diagnosis::lines(report);
     out += &meaning::lines(report);
     out.push('\n');
     for finding in report.findings.iter().take(SHOWN) {
-        let _ = writeln!(out, "{}", finding_lines(report, finding));
+        let lines = finding_lines(report, finding);
+        for line in lines.lines() {
+            let _ = writeln!(out, "{}", wrapped(line, "     "));
+        }
     }
     if report.findings.len() > SHOWN {
         let _ = writeln!(out, "... and {} more findings, all in --json", report.findings.len() - SHOWN);
@@ -48,11 +54,10 @@ pub(super) fn wrapped(text: &str, indent: &str) -> String {
 pub fn sentence(report: &Report) -> String {
     let drill = if report.drill { "DRILL: " } else { "" };
     let of = |verdict| report.cores.iter().filter(move |core| core.verdict == verdict);
-    let failed: Vec<&str> = of(CoreVerdict::Fail).map(|core| core.label.as_str()).collect();
+    let failed: Vec<String> = of(CoreVerdict::Fail).map(|core| went_wrong(report, core)).collect();
     let suspects: Vec<&str> = of(CoreVerdict::Suspect).map(|core| core.label.as_str()).collect();
     if !failed.is_empty() {
-        let findings = report.cores.iter().flat_map(|c| &c.kernels).map(|k| k.findings).fold(0, u64::saturating_add);
-        let findings = findings.max(report.findings.iter().filter(|finding| finding.core.is_some()).count() as u64);
+        let findings: u64 = report.cores.iter().map(errors).fold(0, u64::saturating_add);
         let plural = if findings == 1 { "error" } else { "errors" };
         return format!("{drill}FAIL: {} went wrong, {findings} {plural}. No other core failed.", failed.join(" and "));
     }
@@ -82,23 +87,53 @@ fn lasted(report: &Report) -> String {
     }
 }
 
+/// A failed core, and the highest multiplier at which it erred.
+fn went_wrong(report: &Report, core: &CoreReport) -> String {
+    let own = report.findings.iter().filter(|finding| finding.core == Some(core.core));
+    let at = own.filter_map(|finding| finding.multiplier).max();
+    at.map_or_else(|| core.label.clone(), |at| format!("{} at {at}x", core.label))
+}
+
+/// Errors of a core, whoever is blamed for them.
+fn errors(core: &CoreReport) -> u64 {
+    let in_kernels = || core.kernels.iter().map(|kernel| kernel.findings).fold(0, u64::saturating_add);
+    core.diagnosis.as_ref().map_or_else(in_kernels, |diagnosis| diagnosis.rate.findings)
+}
+
 fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(["core", "tested at", "checks", "operations", "errors", "verdict"]);
+    table.set_header(["core", "CPUs", "tested at", "checks", "operations", "errors", "verdict"]);
     for core in &report.cores {
-        let errors = core.kernels.iter().map(|k| k.findings).fold(0, u64::saturating_add);
-        let errors = errors.max(report.findings.iter().filter(|f| f.core == Some(core.core)).count() as u64);
         table.add_row([
-            core.label.clone(),
+            meaning::short(report, core).to_owned(),
+            format_cpu_list(&core.cpus),
             tested_at(core),
             core.checked.iterations.to_string(),
             si(core.checked.operations as f64),
-            errors.to_string(),
+            errors(core).to_string(),
             verdict(core),
         ]);
     }
     table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
+}
+
+/// Why a core neither passed nor failed; those with the same reason together.
+fn reasons(report: &Report) -> String {
+    let mut said: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let open = report.cores.iter().filter(|core| !matches!(core.verdict, CoreVerdict::Pass | CoreVerdict::Fail));
+    for core in open {
+        let (verdict, name) = (core.verdict.name(), meaning::short(report, core));
+        let Some(why) = core.reason.as_deref() else { continue };
+        match said.iter_mut().find(|(v, w, _)| (*v, *w) == (verdict, why)) {
+            Some((.., names)) => names.push(name),
+            None => said.push((verdict, why, vec![name])),
+        }
+    }
+    let line = |(verdict, why, names): (&str, &str, Vec<&str>)| {
+        format!("{}\n", wrapped(&format!(" {} {verdict}: {why}", names.join(" ")), "   "))
+    };
+    said.into_iter().map(line).collect()
 }
 
 fn tested_at(core: &CoreReport) -> String {
@@ -111,19 +146,19 @@ fn tested_at(core: &CoreReport) -> String {
 
 fn verdict(core: &CoreReport) -> String {
     let name = core.verdict.name().to_uppercase();
-    match (core.verdict, core.multiplier.median, &core.reason) {
-        (CoreVerdict::Pass, Some(multiplier), _) => format!("{name} @{multiplier}x"),
-        (_, _, Some(reason)) => format!("{name}: {reason}"),
+    match (core.verdict, core.multiplier.median) {
+        (CoreVerdict::Pass, Some(multiplier)) => format!("{name} @{multiplier}x"),
         _ => name,
     }
 }
 
-/// A number with a unit prefix: `9.1 G`.
+/// A number with a unit prefix, to two or three digits: `9.1 G`, `518 G`.
 pub fn si(value: f64) -> String {
     let units = ["", " k", " M", " G", " T", " P", " E"];
     let step = ((value.max(1.0).log10() / 3.0) as usize).min(units.len() - 1);
     let scaled = value / 1000f64.powi(step as i32);
-    if step == 0 { format!("{scaled:.0}") } else { format!("{scaled:.1}{}", units[step]) }
+    let decimals = usize::from(step > 0 && scaled < 99.95);
+    format!("{scaled:.decimals$}{}", units[step])
 }
 
 /// One finding, two or three short lines.

@@ -294,6 +294,7 @@ fn ends_workers(class: Class) -> bool {
 fn in_words(answer: &Answer, truth: &Truth) -> String {
     match (answer, answer.tally(0, truth)) {
         (Answer::Died { what, .. }, _) => format!("it died: {what}"),
+        (_, Some(Tally { times: 1, wrong, .. })) => if wrong == 0 { "right" } else { "wrong" }.into(),
         (_, Some(Tally { times, wrong: 0, .. })) => format!("right {times} of {times} times"),
         (_, Some(Tally { times, wrong, .. })) => format!("wrong {wrong} of {times} times"),
         (_, None) => "no answer".into(),

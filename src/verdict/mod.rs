@@ -1,5 +1,7 @@
 //! What the evidence says: a pure fold over journal records, so that a live run and a replayed one agree.
 
+mod cause;
+pub mod diagnosis;
 pub mod finding;
 mod fold;
 pub mod jury;
@@ -7,6 +9,8 @@ pub mod loss;
 mod pass;
 mod poisson;
 
+pub use cause::Cause;
+pub use diagnosis::{Diagnosis, diagnose};
 pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
 pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
 pub use loss::{Loss, LossReason};

@@ -56,12 +56,14 @@ pub fn catches_every_s(seconds: f64, findings: u64) -> Option<f64> {
     (seconds > 0.0).then(|| seconds / upper_95(findings))
 }
 
-/// Errors of a core: those that its blocks counted, and those that only the supervisor could see.
+/// Errors of a core: those that its blocks counted, and those that only the supervisor could see. At least its findings: a
+/// worker may die before it tells of the block in which it found one.
 pub fn errors_of(outcome: &Outcome, core: u32) -> u64 {
     let in_blocks: u64 = outcome.cores.get(&core).map_or(0, |own| own.total().findings);
     let beside = outcome.findings.iter().filter(|finding| is_of(finding, core) && !in_a_block(finding)).count() as u64;
     let counted = outcome.counted.iter().filter(|((c, _, class), _)| *c == core && ends_a_worker(*class));
-    in_blocks + beside + counted.map(|(_, count)| count).sum::<u64>()
+    let sum = counted.map(|(_, &count)| count).fold(in_blocks.saturating_add(beside), u64::saturating_add);
+    sum.max(outcome.findings.iter().filter(|finding| finding.core == Some(core)).count() as u64)
 }
 
 /// The sentence of one pass.
@@ -130,7 +132,8 @@ pub(super) fn sums(
     }
     for finding in &outcome.findings {
         if is_of(finding, core) && !in_a_block(finding) && wanted(&finding.load) {
-            sums.entry((finding.multiplier, finding.load.clone())).or_default().findings += 1;
+            let sum = sums.entry((finding.multiplier, finding.load.clone())).or_default();
+            sum.findings = sum.findings.saturating_add(1);
         }
     }
     sums

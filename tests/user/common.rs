@@ -21,7 +21,9 @@ pub fn testable_cores() -> Vec<u32> {
     cores.filter_map(|core| core["core"].as_u64()?.try_into().ok()).collect()
 }
 
-/// The report that it printed on standard output.
+/// The report that it printed on standard output, which the schema must hold for.
 pub fn report(output: &Output) -> Report {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output:?}"))
+    let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output:?}"));
+    crate::schema::check(&value);
+    serde_json::from_value(value).expect("what the schema holds for is a report")
 }

@@ -8,10 +8,11 @@ mod journal;
 mod kills;
 mod loss;
 mod machine;
-#[cfg(target_os = "linux")]
-mod outside;
 #[cfg(unix)]
 mod manners;
+#[cfg(target_os = "linux")]
+mod outside;
 mod profiles;
+mod schema;
 #[cfg(unix)]
 mod workers;

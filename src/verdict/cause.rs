@@ -1,0 +1,317 @@
+//! Core or memory? What a core's findings favour, and why. Never more than the evidence: what fits both stays undecided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Finding, Outcome, Tally, poisson::p_same_rate};
+use crate::{platform::signal_name, worker::protocol::Source};
+
+/// So many wrong results with intact inputs, and none the other way round, are no chance hits of memory: inputs and
+/// references lie in memory at least as long as results do, so that each hit would have had an even chance to be there.
+const NO_CHANCE_HITS: usize = 5;
+/// A chance smaller than this is called a dependence.
+pub(super) const SIGNIFICANT: f64 = 0.05;
+
+/// What the evidence favours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The core computes wrongly.
+    Core,
+    /// Data changed where it lay.
+    Memory,
+    /// The evidence fits more than one.
+    Undecided,
+}
+
+/// The question of the cause, and what is known about it.
+pub(super) struct Case<'a> {
+    pub outcome: &'a Outcome,
+    pub core: u32,
+    /// All that blame the core; at least one.
+    pub findings: &'a [&'a Finding],
+}
+
+impl Case<'_> {
+    fn of(&self, classes: &[Class]) -> Vec<&Finding> {
+        self.findings.iter().copied().filter(|finding| classes.contains(&finding.class)).collect()
+    }
+
+    /// The cause, and why.
+    pub fn judge(&self) -> (Cause, String) {
+        let wrong = self.of(&[Class::Miscompute]);
+        let corrupt = self.of(&[Class::CorruptInput, Class::CorruptReference]);
+        let ended = self.of(&[Class::Crash, Class::Hang]);
+        if !self.of(&[Class::MachineCheck]).is_empty() {
+            (Cause::Core, "the hardware's own error record names it".into())
+        } else if !wrong.is_empty() {
+            self.judge_wrong_results(&wrong, &corrupt)
+        } else if !self.of(&[Class::Comparison]).is_empty() {
+            if corrupt.is_empty() {
+                let why = "two looks at the same buffers disagreed: what reads or compares errs, not what is stored";
+                (Cause::Core, why.into())
+            } else {
+                (Cause::Undecided, "comparisons contradicted themselves, and data changed where it lay".into())
+            }
+        } else if !ended.is_empty() {
+            self.judge_ends(&ended, &corrupt)
+        } else if !corrupt.is_empty() {
+            self.judge_corruption(&corrupt)
+        } else {
+            (Cause::Undecided, "the machine was lost under this core's load; nothing was seen of how".into())
+        }
+    }
+
+    /// Wrong results from inputs and references that were intact.
+    fn judge_wrong_results(&self, wrong: &[&Finding], corrupt: &[&Finding]) -> (Cause, String) {
+        let again: Vec<Tally> = wrong.iter().filter_map(|f| f.again.as_ref()?.same).collect();
+        let repeats = again.iter().any(|tally| !tally.right());
+        // Done again by scalar code in the very same buffers, and right: no cell of those is stuck.
+        let scalar_right = wrong.iter().filter_map(|f| f.again.as_ref()).any(|again| {
+            again.same.is_some_and(|same| !same.right())
+                && again.scalar.iter().any(|tally| tally.core == self.core && tally.right())
+        });
+        let stuck_cell = may_be_a_stuck_cell(wrong);
+        let mut why: Vec<String> = inputs(wrong).into_iter().collect();
+        why.extend(self.agreement(wrong, scalar_right));
+        why.extend(self.again(&again));
+        let core = if repeats { scalar_right || !stuck_cell } else { wrong.len() >= NO_CHANCE_HITS };
+        if core && (repeats || corrupt.is_empty()) {
+            if !corrupt.is_empty() {
+                why.push("data changed where it lay as well, which its stray stores would explain".into());
+            }
+            return (Cause::Core, why.join("; "));
+        }
+        why.push(match (corrupt.is_empty(), repeats) {
+            (false, _) => "data changed where it lay as well: either may be the cause".into(),
+            (true, true) => "always in one place, as a stuck cell of memory would be".into(),
+            (true, false) => "seen too seldom to tell a slip of the core from a bit flipped in its buffers".into(),
+        });
+        (Cause::Undecided, why.join("; "))
+    }
+
+    fn judge_ends(&self, ended: &[&Finding], corrupt: &[&Finding]) -> (Cause, String) {
+        if ended.iter().any(|f| f.signal.is_some_and(|signal| signal_name(signal) == "SIGBUS")) {
+            return (Cause::Undecided, "SIGBUS is also how the OS tells of broken memory".into());
+        }
+        if !corrupt.is_empty() {
+            return (Cause::Undecided, "data changed where it lay as well: either may be the cause".into());
+        }
+        let others = self.others_right(ended);
+        if others.is_empty() {
+            return (Cause::Undecided, "no other core did the same work: the core, memory or the program".into());
+        }
+        let mut why = vec![format!("{} did the same work unharmed", listed(&others))];
+        why.extend(self.again(&ended.iter().filter_map(|f| f.again.as_ref()?.same).collect::<Vec<_>>()));
+        why.push("a pointer broken in memory would look the same".into());
+        (Cause::Core, why.join("; "))
+    }
+
+    /// Nothing but data that was right and changed where it lay.
+    fn judge_corruption(&self, corrupt: &[&Finding]) -> (Cause, String) {
+        let again: Vec<Tally> = corrupt.iter().filter_map(|f| f.again.as_ref()?.same).collect();
+        let others = self.others_right(corrupt);
+        if again.iter().any(|tally| !tally.right()) && !others.is_empty() {
+            let why = self.again(&again).into_iter().chain([format!("with new data; {} agree", listed(&others))]);
+            return (Cause::Core, why.collect::<Vec<_>>().join(" "));
+        }
+        let lay = "data that had been right changed where it lay, and was right when made again";
+        let seconds = |core: u32| self.outcome.cores.get(&core).map_or(0.0, |own| own.total().cpu_ns as f64 * 1e-9);
+        let elsewhere: Vec<u32> = self.outcome.cores.keys().copied().filter(|&core| core != self.core).collect();
+        let theirs = self.outcome.findings.iter().filter(|f| {
+            f.core.is_some_and(|core| core != self.core)
+                && matches!(f.class, Class::CorruptInput | Class::CorruptReference)
+        });
+        let (theirs, their_s) = (theirs.count() as u64, elsewhere.iter().map(|&core| seconds(core)).sum::<f64>());
+        let p = p_same_rate(corrupt.len() as u64, seconds(self.core), theirs, their_s);
+        if p < SIGNIFICANT {
+            let why = format!(
+                "{lay}; but on this core far more often ({} against {theirs} on the others): bad cells under its \
+                 buffers, its caches or stray stores",
+                corrupt.len()
+            );
+            return (Cause::Undecided, why);
+        }
+        (Cause::Memory, format!("{lay}; a stray store by this core would look the same"))
+    }
+
+    /// `P0, P5 and golden agree`.
+    fn agreement(&self, findings: &[&Finding], scalar_right: bool) -> Option<String> {
+        let mut agree = self.others_right(findings);
+        let golden = findings.iter().any(|f| f.source == Some(Source::Golden));
+        agree.extend(golden.then(|| "golden".to_owned()));
+        agree.extend(scalar_right.then(|| format!("{}'s own scalar code", self.name(self.core))));
+        let verb = if agree.len() == 1 { "disagrees" } else { "agree" };
+        (!agree.is_empty()).then(|| format!("{} {verb}", listed(&agree)))
+    }
+
+    /// `again on P4: 3 of 10`.
+    fn again(&self, tallies: &[Tally]) -> Option<String> {
+        let name = self.name(self.core);
+        let sum = |of: fn(&Tally) -> u32| tallies.iter().map(|tally| u64::from(of(tally))).sum::<u64>();
+        let (times, wrong) = (sum(|tally| tally.times), sum(|tally| tally.wrong));
+        (times > 0).then(|| format!("again on {name}: {wrong} of {times}"))
+    }
+
+    /// Other cores that did the same work and never got it wrong.
+    fn others_right(&self, findings: &[&Finding]) -> Vec<String> {
+        let mut right: BTreeMap<u32, bool> = BTreeMap::new();
+        for tally in findings.iter().filter_map(|f| f.again.as_ref()).flat_map(|again| &again.others) {
+            *right.entry(tally.core).or_insert(true) &= tally.right();
+        }
+        right.into_iter().filter(|&(_, right)| right).map(|(core, _)| self.name(core)).collect()
+    }
+
+    fn name(&self, core: u32) -> String {
+        let cores = self.outcome.run.iter().flat_map(|run| &run.machine.cores);
+        cores.into_iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.short.clone())
+    }
+}
+
+/// Whether a stuck cell of memory could give all of these: in one place, and one bit of it. Under a result it gives one
+/// wrong bit; under an input or an intermediate result it spoils more than one element.
+fn may_be_a_stuck_cell(wrong: &[&Finding]) -> bool {
+    let places: BTreeSet<_> = wrong.iter().filter(|f| !f.element.is_empty()).map(|f| (&f.kernel, &f.element)).collect();
+    let kernels: BTreeSet<_> = wrong.iter().map(|f| &f.kernel).collect();
+    let many_bits_of_one =
+        |f: &&Finding| f.wrong_elements == Some(1) && f.xor.is_some_and(|xor| xor.0.count_ones() > 1);
+    places.len() <= 1 && kernels.len() <= 1 && !wrong.iter().any(many_bits_of_one)
+}
+
+/// What is known of the inputs of wrong results; nothing of those that a witness was seen to get wrong.
+fn inputs(wrong: &[&Finding]) -> Option<String> {
+    let known = wrong.iter().copied().filter(|f| f.output_digest.is_some());
+    let (born, intact): (Vec<&Finding>, Vec<&Finding>) = known.partition(|f| f.stage.as_deref() == Some("generate"));
+    match (born.is_empty(), intact.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some("inputs intact".into()),
+        (false, true) => Some("the inputs themselves were made wrong".into()),
+        (false, false) => Some("inputs intact or made wrong".into()),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{
+            Record,
+            record::{Evidence, EvidenceKey},
+        },
+        verdict::{Again, Hex, diagnose, finding::tests::finding},
+    };
+
+    /// The cause that is found for core 0 with these findings, after as much checked time on it as on core 1.
+    fn judged(findings: &[Finding]) -> (Cause, String) {
+        let key = EvidenceKey {
+            multiplier: Some(60),
+            load: "solo".into(),
+            kernel: "gemm-f32".into(),
+            variant: "avx2".into(),
+            isa: "avx2".into(),
+            footprint: "L2".into(),
+        };
+        let part = (key, Evidence { iterations: 1, cpu_ns: 1_000_000_000, ..Evidence::default() });
+        let work = |core| Record::Evidence { core, parts: vec![part.clone()], clocks: vec![] };
+        let findings = findings.iter().map(|finding| Record::Finding(Box::new(finding.clone())));
+        let records: Vec<Record> = [work(0), work(1)].into_iter().chain(findings).collect();
+        let diagnosis = diagnose(&Outcome::of(&records), 0).expect("core 0 has findings");
+        (diagnosis.cause, diagnosis.why)
+    }
+
+    /// Core 0 was wrong so often of ten, core 1 never, the scalar reference on core 0 so often of one.
+    fn looked_into(class: Class, wrong: u32, scalar_wrong: u32) -> Finding {
+        let tally = |core, times, wrong| Tally { core, times, wrong, died: false };
+        let again = Again {
+            same: Some(tally(0, 10, wrong)),
+            others: vec![tally(1, 2, 0)],
+            scalar: vec![tally(0, 1, scalar_wrong), tally(1, 1, 0)],
+        };
+        Finding { output_digest: Some(Hex(5)), element: vec![1, 2], again: Some(again), ..finding(0, class) }
+    }
+
+    use Cause::{Core as C, Memory as M, Undecided as U};
+
+    #[test]
+    fn wrong_results_are_the_cores_where_memory_cannot_explain_them() {
+        let (cause, why) = judged(&[looked_into(Class::Miscompute, 3, 0)]);
+        assert_eq!(cause, C, "{why}");
+        assert_eq!(why, "inputs intact; core 1, golden and core 0's own scalar code agree; again on core 0: 3 of 10");
+        // Always in one place, and scalar code in the same buffers errs as well: a stuck cell would do that.
+        let stuck = looked_into(Class::Miscompute, 10, 1);
+        assert_eq!(judged(&[stuck.clone(), stuck.clone()]).0, U);
+        let elsewhere = Finding { element: vec![7, 7], ..stuck.clone() };
+        assert_eq!(judged(&[stuck.clone(), elsewhere]).0, C);
+        let one_bit = Finding { wrong_elements: Some(1), xor: Some(Hex(0x8000)), ..stuck };
+        assert_eq!(judged(std::slice::from_ref(&one_bit)).0, U);
+        assert_eq!(judged(&[Finding { xor: Some(Hex(0x8001)), ..one_bit }]).0, C);
+        // Not seen again: one or four may be chance hits on a buffer, five with all inputs sound are not.
+        let once = looked_into(Class::Miscompute, 0, 0);
+        assert_eq!(judged(&vec![once.clone(); 1]).0, U);
+        assert_eq!(judged(&vec![once.clone(); 4]).0, U);
+        assert_eq!(judged(&vec![once.clone(); 5]).0, C);
+        // Beside corrupted data only what repeats is the core's.
+        let corrupt = looked_into(Class::CorruptInput, 0, 0);
+        assert_eq!(judged(&[vec![once; 5], vec![corrupt.clone()]].concat()).0, U);
+        assert_eq!(judged(&[looked_into(Class::Miscompute, 3, 0), corrupt]).0, C);
+    }
+
+    #[test]
+    fn inputs_are_called_intact_only_where_they_were_digested() {
+        let made_wrong = Finding { stage: Some("generate".into()), ..looked_into(Class::Miscompute, 3, 0) };
+        assert!(judged(&[made_wrong]).1.starts_with("the inputs themselves were made wrong"));
+        let of_a_witness = Finding { iteration: None, source: None, ..finding(0, Class::Miscompute) };
+        let (cause, why) = judged(&[of_a_witness]);
+        assert_eq!((cause, why.contains("intact")), (U, false), "{why}");
+    }
+
+    #[test]
+    fn data_that_changed_where_it_lay_points_to_memory_unless_only_this_core_sees_it() {
+        for class in [Class::CorruptInput, Class::CorruptReference] {
+            let corrupt = looked_into(class, 0, 0);
+            assert_eq!(judged(std::slice::from_ref(&corrupt)).0, M);
+            assert_eq!(judged(&vec![corrupt.clone(); 8]).0, U, "8 against 0 on the other core is no chance");
+            let other = Finding { core: Some(1), ..corrupt.clone() };
+            assert_eq!(judged(&[vec![corrupt; 4], vec![other; 4]].concat()).0, M);
+            // Made anew, and wrong again.
+            assert_eq!(judged(&[looked_into(class, 10, 0)]).0, C);
+        }
+    }
+
+    #[test]
+    fn a_crash_is_the_cores_if_another_did_the_same_work() {
+        for class in [Class::Crash, Class::Hang] {
+            let (cause, why) = judged(&[looked_into(class, 0, 0)]);
+            assert_eq!(cause, C);
+            assert!(why.contains("core 1 did the same work unharmed") && why.contains("would look the same"), "{why}");
+            assert_eq!(judged(&[finding(0, class)]).0, U, "nobody else did it");
+            assert_eq!(judged(&[looked_into(class, 0, 0), looked_into(Class::CorruptInput, 0, 0)]).0, U);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_bus_error_may_be_memorys() {
+        let bus_error = Finding { signal: Some(libc::SIGBUS), ..looked_into(Class::Crash, 0, 0) };
+        assert_eq!(judged(&[bus_error]).0, U);
+    }
+
+    #[test]
+    fn a_contradicted_comparison_is_the_cores() {
+        assert_eq!(judged(&[finding(0, Class::Comparison)]).0, C);
+        assert_eq!(judged(&[finding(0, Class::Comparison), finding(0, Class::CorruptReference)]).0, U);
+        assert_eq!(judged(&[finding(0, Class::MachineCheck)]).0, C);
+        assert_eq!(judged(&[finding(0, Class::LostToReset)]).0, U);
+    }
+}
