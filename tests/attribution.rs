@@ -3,9 +3,19 @@
 
 mod played;
 
-use oddcore::verdict::{Again, CoreVerdict, Outcome, Repeat, Tally};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use oddcore::{
+    journal::Store,
+    plan::Step,
+    supervisor::seams::View,
+    verdict::{Again, Amendment, CoreVerdict, Finding, Hex, Outcome, Repeat, Tally},
+};
 use oddcore_kernels::Isa;
-use played::{Manner, RIGHT, SIGKILL, SIGSEGV, play};
+use played::{Manner, Play, RIGHT, SIGKILL, SIGSEGV, play};
 
 /// The verdicts by core, and the exit code.
 fn verdicts(outcome: &Outcome) -> (Vec<CoreVerdict>, u8) {
@@ -138,4 +148,70 @@ fn investigations_do_not_grow_without_bound() {
     let outcome = play(&[wrong, wrong]);
     assert_eq!(outcome.exit_code(), 2);
     assert!(outcome.findings.iter().all(|finding| finding.core.is_none()), "{:?}", outcome.findings);
+}
+
+/// What reached the disk and the screen, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Written,
+    Synced,
+    Shown,
+}
+
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<Seen>>>);
+
+impl Diary {
+    fn enter(&self, seen: Seen) {
+        self.0.lock().expect("one thread").push(seen);
+    }
+}
+
+impl Store for Diary {
+    fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        if String::from_utf8_lossy(frame).contains(r#""record":"finding""#) {
+            self.enter(Seen::Written);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.enter(Seen::Synced);
+        Ok(())
+    }
+}
+
+impl View for Diary {
+    fn step(&mut self, _: &Step) {}
+    fn tick(&mut self, _: &Outcome, _: f64) {}
+    fn finding(&mut self, _: &Finding) {
+        self.enter(Seen::Shown);
+    }
+    fn amended(&mut self, _: &Finding, _: &Amendment) {}
+    fn note(&mut self, _: &str) {}
+}
+
+#[test]
+fn findings_are_on_the_disk_before_the_screen_and_share_a_sync() {
+    use Seen::{Shown, Synced, Written};
+    let diary = Diary::default();
+    let manners = [Manner { wrong_golden: 1, findings: 10, ..RIGHT }];
+    let (store, view) = (Box::new(diary.clone()), &mut diary.clone());
+    let outcome = Play { manners: &manners, seconds: 4.0, store, so_far: None, view, until_s: None }.run();
+    let seen = diary.0.lock().expect("one thread");
+    let first = seen.iter().position(|&seen| seen == Written).expect("findings");
+    let together = [[Written; 10].as_slice(), &[Synced], &[Shown; 10]].concat();
+    assert_eq!(seen[first..first + together.len()], together);
+    let mut unsynced = false;
+    for seen in seen.iter() {
+        match seen {
+            Written => unsynced = true,
+            Synced => unsynced = false,
+            Shown => assert!(!unsynced),
+        }
+    }
+    for (n, finding) in (0..10).zip(&outcome.findings) {
+        assert_eq!((&finding.element, finding.xor), (&vec![1, n], Some(Hex(0x8000))), "{finding:?}");
+        assert!(finding.shown_after_ms.is_some(), "{finding:?}");
+    }
 }

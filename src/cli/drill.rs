@@ -17,6 +17,8 @@ use crate::{
 
 /// How long a drill works at most, in seconds; it ends once the fault was found and looked into.
 const DRILL_S: f64 = 6.0;
+/// On a machine of many cores, for each: enough for a fault that is rare to strike while its core works alone.
+const A_CORE_S: f64 = 2.0;
 
 /// Options of a drill.
 #[derive(Args)]
@@ -56,8 +58,9 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let injection = Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in };
     let (cores, not_tested) = selection::cores(&machine, None)?;
-    let request =
-        Request { cores, kernels: chosen, loads, seconds: DRILL_S, seed: Hex(platform::monotonic_ns()), until_s: None };
+    let seconds = DRILL_S.max(A_CORE_S * cores.len() as f64);
+    let seed = Hex(platform::monotonic_ns());
+    let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None };
     let drill = Drill { core, injection };
     let profile = "drill".to_owned();
     let job = Job { profile, request, images: vec![], drill: Some(drill.clone()), place: args.place };

@@ -66,8 +66,9 @@ pub struct Member {
     kept: HashMap<(String, Class), u64>,
     /// Findings of this worker whose place may still come: the stamp's number, the finding's id.
     unplaced: HashMap<u64, u64>,
-    /// How often it was found away from its CPUs.
+    /// How often it was found away from its CPUs, and how often without any work done in between.
     strays: u32,
+    strays_in_a_row: u32,
 }
 
 impl Member {
@@ -92,6 +93,7 @@ impl Member {
             kept: HashMap::new(),
             unplaced: HashMap::new(),
             strays: 0,
+            strays_in_a_row: 0,
         }
     }
 
@@ -127,14 +129,16 @@ impl Member {
         self.unplaced.remove(&stamp)
     }
 
-    /// One more stray of a worker that is to be ended for it: how many there were. `None` if it is ended already.
-    pub fn stray(&mut self) -> Option<u32> {
+    /// One more stray of a worker that is to be ended for it: how many there were, and how many in a row. `None` if it is
+    /// ended already.
+    pub fn stray(&mut self) -> Option<(u32, u32)> {
         if self.ended_by_us || self.leaving {
             return None;
         }
         self.ended_by_us = true;
         self.strays += 1;
-        Some(self.strays)
+        self.strays_in_a_row += 1;
+        Some((self.strays, self.strays_in_a_row))
     }
 
     /// How many lanes its task keeps busy.
@@ -240,6 +244,7 @@ impl Supervisor<'_> {
             }
             FromWorker::Progress(progress) => {
                 member.deaths_in_a_row = 0;
+                member.strays_in_a_row = 0;
                 let known = |name: &str| oddcore_kernels::find(name).is_some();
                 if Some(progress.step) == current && progress.parts.iter().all(|(key, _)| known(&key.kernel)) {
                     self.ledger.take_in(core, progress);

@@ -4,21 +4,22 @@
 
 use super::Supervisor;
 
-/// So often a core's worker may be found away from its CPUs before the core is given up: somebody moves it on purpose.
-const STRAYS_MAX: u32 = 3;
+/// So often a core's worker may be found away from its CPUs before the core is given up, in all and without any work done
+/// in between: somebody moves it on purpose.
+const STRAYS_MAX: (u32, u32) = (10, 3);
 
 impl Supervisor<'_> {
     /// A lane was found off the CPU that it is pinned to: its worker is ended, and started again where it belongs.
     pub(super) fn strayed(&mut self, core: u32, cpu: u32) {
         let Some(member) = self.crew.get_mut(&core) else { return };
-        let Some(strays) = member.stray() else { return };
+        let Some((strays, in_a_row)) = member.stray() else { return };
         let label = member.core.label.clone();
         self.host.kill(core);
         self.note(format!(
             "{label}: CPU {cpu} was taken from its worker (offline, out of the cpuset, or moved by hand): what it did \
              since its last word counts for nothing, and blames no core"
         ));
-        if strays >= STRAYS_MAX {
+        if strays >= STRAYS_MAX.0 || in_a_row >= STRAYS_MAX.1 {
             self.give_up(core, &format!("its worker was taken off its CPUs {strays} times"));
         }
     }

@@ -23,7 +23,7 @@ use oddcore::{
         host::{Event, WorkerHost},
         seams::{Clock, Pinner, View},
     },
-    verdict::{Amendment, Class, Finding, Hex, Outcome},
+    verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
     worker::{
         Injection,
         protocol::{Assignment, Case, FromWorker, LaneId, PROTOCOL, Progress, Redo, Source, Stamp, ToWorker, Vote},
@@ -193,7 +193,7 @@ impl WorkerHost for Played {
                 }
                 if manner.wrong_golden != 0 || manner.strays {
                     let stamp = Stamp {
-                        number: 1,
+                        number: 0,
                         step: assignment.step,
                         cpu: Some(if manner.strays { 77 } else { core }),
                         affinity: if manner.strays { vec![77] } else { vec![core] },
@@ -208,8 +208,13 @@ impl WorkerHost for Played {
                         detail: String::new(),
                         output: Some(output),
                     };
-                    for _ in 0..manner.findings.max(1) {
-                        self.say(core, FromWorker::Finding(Box::new(stamp.clone())));
+                    for number in 0..u64::from(manner.findings.max(1)) {
+                        let stamp = Stamp { number, ..stamp.clone() };
+                        self.say(core, FromWorker::Finding(Box::new(stamp)));
+                        let (stage, element) = ("multiply".to_owned(), vec![1, number]);
+                        let (expected, actual) = (Hex(0x2a), Hex(0x802a));
+                        let place = Some(Place { stage, element, expected, actual, wrong_elements: 1 });
+                        self.say(core, FromWorker::Placed { number, place });
                     }
                 }
                 // Told every five seconds, as a lane tells what it has done.
