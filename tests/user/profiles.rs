@@ -60,12 +60,14 @@ fn a_run_is_what_its_profile_says_unless_the_command_line_does() {
         "name = 'mine'\nfor = '8h'\nkernels = ['gemm-*']\nloads = ['together']\nseed = 9\nimage = ['mine.png']",
     );
     let runs = folder.path().join("runs");
-    let output = oddcore(&runs, &["run", "--profile", &file, "--for", "1s", "--seed", "0x7", "--json", "-"]);
+    let place = ["--runs", runs.to_str().expect("text"), "--json", "-"];
+    let said = ["run", "--profile", &file, "--for", "1s", "--seed", "0x7"];
+    let output = oddcore(folder.path(), &[&said[..], &place].concat());
     let report = report(&output);
     assert_eq!((report.profile.as_str(), report.seed.0), ("mine", 7));
     let journal = fs::read_to_string(runs.join(&report.run).join("journal")).expect("a journal");
     let started = journal.lines().next().expect("an opening record");
-    for said in [r#""loads":["together"]"#, r#""seconds":1.0"#, "mine.png", r#""kernels":["gemm-u8s8-i32","gemm-f32"]"#]
+    for said in [r#""loads":["together"]"#, r#""seconds":1.0"#, "mine.png", r#""kernels":["gemm-u8s8-i32","gemm-f32""#]
     {
         assert!(started.contains(said), "{said}: {started}");
     }
