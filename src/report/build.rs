@@ -181,3 +181,48 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     }
     advice
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        journal::read_from,
+        report::{Report, text},
+        verdict::Outcome,
+    };
+
+    /// A night's journal with every count at the most that its field holds, as no run but a damaged one could leave it.
+    #[test]
+    fn the_largest_numbers_there_are_can_be_reported() {
+        let max = u64::MAX;
+        let most = format!("[{max},{max},{max},{max},{max},{max}]");
+        let key = |kernel: &str, multiplier: &str| {
+            format!(
+                r#"{{"multiplier":{multiplier},"load":"solo","kernel":"{kernel}","variant":"v","isa":"i","footprint":"L1"}}"#
+            )
+        };
+        let first = include_str!("../../tests/fixtures/journals/format-1-drill.journal").lines().next();
+        let started = first.and_then(|line| line.splitn(3, ' ').nth(2)).expect("an opening record").to_owned();
+        let records = [
+            started,
+            format!(r#"{{"record":"key","id":0,"key":{}}}"#, key("a", "4294967295")),
+            format!(r#"{{"record":"key","id":1,"key":{}}}"#, key("b", "null")),
+            format!(
+                r#"{{"record":"work","core":0,"parts":[[0,{most}],[1,{most}],[1,{most}]],"clocks":[[4294967295,{max}],[0,{max}]]}}"#
+            ),
+            format!(r#"{{"record":"counted","core":0,"kernel":"a","class":"crash","count":{max}}}"#),
+            format!(r#"{{"record":"counted","core":0,"kernel":"b","class":"hang","count":{max}}}"#),
+        ];
+        let mut bytes = Vec::new();
+        for (number, record) in records.iter().enumerate() {
+            let value: serde_json::Value = serde_json::from_str(record).expect("JSON");
+            bytes.extend(crate::frame::encode(number as u64, &value).expect("a frame"));
+        }
+        let read = read_from("made-up", &bytes[..]).expect("a journal");
+        assert!(read.tail.is_none() && read.records.len() == records.len(), "{:?}", read.tail);
+        let report = Report::of(&Outcome::of(&read.records)).expect("a report");
+        assert_eq!(report.cores[0].checked.iterations, max);
+        assert!(text::render(&report).contains(&max.to_string()));
+        let json = serde_json::to_string(&report).expect("JSON");
+        serde_json::from_str::<Report>(&json).expect("reads back");
+    }
+}
