@@ -65,7 +65,7 @@ fn a_run_is_what_its_profile_says_unless_the_command_line_does() {
     let output = oddcore(folder.path(), &[&said[..], &place].concat());
     let report = report(&output);
     assert_eq!((report.profile.as_str(), report.seed.0), ("mine", 7));
-    let journal = fs::read_to_string(runs.join("oddcore/runs").join(&report.run).join("journal")).expect("a journal");
+    let journal = fs::read_to_string(runs.join(&report.run).join("journal")).expect("a journal");
     let started = journal.lines().next().expect("an opening record");
     for said in [r#""loads":["together"]"#, r#""seconds":1.0"#, "mine.png", r#""kernels":["gemm-u8s8-i32","gemm-f32""#]
     {
