@@ -95,7 +95,10 @@ impl Supervisor<'_> {
                 "{}: no fresh data in this run: one core alone cannot vouch for it, goldens only",
                 kernel.name()
             );
-            self.note(text);
+            // Once: cores that are tried one by one come here one by one.
+            if !self.outcome.notes.contains(&text) {
+                self.note(text);
+            }
         }
         self.truths.insert(kernel.name().to_owned(), truths);
     }
