@@ -9,6 +9,7 @@ use std::{
     fs, io,
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use oddcore::{
@@ -125,7 +126,7 @@ fn open_step(journal: &[u8]) -> Option<OpenStep> {
 /// A run's folder with this journal, found dead.
 fn found(folder: &Path, journal: &[u8]) -> Found {
     fs::write(folder.join(JOURNAL_FILE), journal).expect("writable");
-    aftermath::open(folder).expect("the journal opens")
+    aftermath::open(folder, Duration::ZERO).expect("the journal opens")
 }
 
 /// The `n`-th boot after the run's own.
@@ -305,7 +306,7 @@ fn what_was_booked_stands_whatever_is_found_later() {
     let mut dead = found(folder.path(), &events.bytes[..length]);
     dead.settle(None, &same_boot()).expect("writable").expect("nobody knew");
     drop(dead);
-    let mut again = aftermath::open(folder.path()).expect("it opens again");
+    let mut again = aftermath::open(folder.path(), Duration::ZERO).expect("it opens again");
     assert!(again.settle(None, &boot_after(1)).expect("writable").is_none());
     assert_eq!(again.outcome.interruptions.len(), 1);
 }
@@ -316,7 +317,7 @@ fn one_run_is_written_by_one_program() {
     let events = tape.0.lock().expect("one thread");
     let folder = tempfile::tempdir().expect("a folder");
     let held = found(folder.path(), &events.bytes[..events.durable[3]]);
-    assert!(matches!(aftermath::open(folder.path()), Err(aftermath::AftermathError::InUse { .. })));
+    assert!(matches!(aftermath::open(folder.path(), Duration::ZERO), Err(aftermath::AftermathError::InUse { .. })));
     drop(held);
-    assert!(aftermath::open(folder.path()).is_ok());
+    assert!(aftermath::open(folder.path(), Duration::ZERO).is_ok());
 }

@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -35,7 +36,7 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     let (folder, mut found) = match &args.run {
         Some(run) => {
             let folder = find_run(runs, Some(run))?;
-            let found = aftermath::open(&folder)?;
+            let found = aftermath::open(&folder, aftermath::PATIENCE)?;
             (folder, found)
         }
         None => newest_unfinished(runs)?,
@@ -73,7 +74,7 @@ pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError
     let newest = runs_folder(place.runs.as_deref()).ok().and_then(|runs| newest_runs(&runs).into_iter().next());
     let Some(folder) = newest else { return Ok(()) };
     // One that is at work, or cannot be read, is no reason not to begin another.
-    let Ok(mut found) = aftermath::open(&folder) else { return Ok(()) };
+    let Ok(mut found) = aftermath::open(&folder, Duration::ZERO) else { return Ok(()) };
     if let Some(loss) = settle(&folder, &mut found, place.root.as_deref())? {
         let id = &found.run.run;
         let on = if found.run.drill { String::new() } else { " Go on with it: oddcore resume".to_owned() };
@@ -86,7 +87,7 @@ fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> 
     let runs = runs_folder(runs)?;
     let mut in_use = None;
     for folder in newest_runs(&runs) {
-        match aftermath::open(&folder) {
+        match aftermath::open(&folder, aftermath::PATIENCE) {
             Ok(found) if found.outcome.ended.is_none() && !found.run.drill => return Ok((folder, found)),
             Err(error @ AftermathError::InUse { .. }) => in_use = in_use.or(Some(error)),
             // Damaged ones are for whoever names them.

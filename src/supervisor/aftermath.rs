@@ -1,7 +1,12 @@
 //! A run that is not running any more: its journal is opened for writing again, and if nobody knows yet how its last session
 //! ended, that is weighed and booked, so that the answer stands whatever becomes of the traces.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::HEARTBEAT_NS;
 use crate::{
@@ -55,8 +60,12 @@ pub struct Found {
     path: String,
 }
 
-/// Opens the run in `folder`, cutting off a torn end.
-pub fn open(folder: &Path) -> Result<Found, AftermathError> {
+/// How long a dead supervisor's last child may hold its lock: from its making to its start as a worker, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// Opens the run in `folder`, cutting off a torn end. Waits so long for another program to let go of it.
+pub fn open(folder: &Path, patience: Duration) -> Result<Found, AftermathError> {
     let path = folder.join(JOURNAL_FILE);
     let name = path.display().to_string();
     let unwritable = |source: io::Error| match source.kind() {
@@ -65,7 +74,15 @@ pub fn open(folder: &Path) -> Result<Found, AftermathError> {
         _ => AftermathError::Unwritable { path: name.clone(), source },
     };
     // Before it is read: what another program writes meanwhile would be cut off.
-    let store = FileStore::open(&path).map_err(unwritable)?;
+    let deadline = Instant::now() + patience;
+    let store = loop {
+        match FileStore::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+                thread::sleep(BETWEEN_TRIES);
+            }
+            opened => break opened.map_err(unwritable)?,
+        }
+    };
     let read = journal::read(&path)?;
     if let Some(error @ FrameError::NotUnderstood { .. }) = read.tail {
         return Err(AftermathError::NotUnderstood { path: name, error });

@@ -1,6 +1,6 @@
 //! The journal survives what it is there for: a file cut at any byte opens, and says what was running.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use crate::common::{oddcore, report};
 use oddcore::{
@@ -72,7 +72,7 @@ fn journals_of_format_1_are_still_read() {
             "killed" => {
                 let open = read.open_step.expect("it was killed in a step");
                 assert_eq!((open.load.as_str(), open.cores), ("solo", vec![1]));
-                let mut dead = aftermath::open(folder.path()).expect("it opens");
+                let mut dead = aftermath::open(folder.path(), Duration::ZERO).expect("it opens");
                 let boot = Boot { id: "another".into(), booted_at_s: Some(4_000_000_000) };
                 let loss = dead.settle(None, &Traces { boot: Some(boot), ..Traces::default() }).expect("writable");
                 assert_eq!(loss.map(|loss| loss.reason), Some(LossReason::LostToReset));
@@ -96,7 +96,7 @@ fn meddled(limit: &str, meddle: impl FnOnce(&Path)) -> oddcore::report::Report {
         .spawn()
         .expect("starts");
     while journal::newest_runs(&runs).is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     meddle(&runs);
     let output = run.wait_with_output().expect("ends");
