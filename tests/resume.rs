@@ -258,8 +258,7 @@ fn a_reset_makes_suspects_of_the_cores_under_load_and_a_second_one_alone_fails()
         let resumed = text.find("\"record\":\"resumed\"").expect("it was");
         for (at, _) in text.match_indices('\n').filter(|&(at, _)| at > resumed) {
             let Some(OpenStep { cores, .. }) = open_step(&whole[..=at]) else { continue };
-            if !text[..at].ends_with(|_| true) || !text[..at].lines().last().is_some_and(|l| l.contains("step-started"))
-            {
+            if !text[..at].lines().last().is_some_and(|line| line.contains("step-started")) {
                 continue;
             }
             let second = tempfile::tempdir().expect("a folder");
@@ -294,6 +293,33 @@ fn a_worker_that_outlived_its_supervisor_clears_the_cores() {
             assert_eq!(loss.reason, LossReason::Interrupted);
             assert!(verdicts(&dead.outcome).iter().all(|verdict| *verdict != CoreVerdict::Suspect));
         }
+    }
+}
+
+#[test]
+fn a_weighing_that_is_cut_off_is_done_again_and_books_everything_once() {
+    let tape = record(&[RIGHT, RIGHT]);
+    let events = tape.0.lock().expect("one thread");
+    let together = events.durable.iter().copied().filter(|&length| {
+        open_step(&events.bytes[..length]).is_some_and(|open| open.load == "together" && open.cores.len() == 2)
+    });
+    let dead_at = together.max().expect("a step of both");
+    let folder = tempfile::tempdir().expect("a folder");
+    found(folder.path(), &events.bytes[..dead_at])
+        .settle(None, &boot_after(1))
+        .expect("writable")
+        .expect("nobody knew");
+    let settled = fs::read(folder.path().join(JOURNAL_FILE)).expect("readable");
+    let cuts = (dead_at..=settled.len()).filter(|&at| settled[at - 1] == b'\n');
+    assert!(cuts.clone().count() >= 4, "two suspicions and the break");
+    for cut in cuts {
+        let mut again = found(folder.path(), &settled[..cut]);
+        again.settle(None, &boot_after(2)).expect("writable");
+        for core in 0..2 {
+            assert_eq!(again.outcome.verdict_of(core), CoreVerdict::Suspect, "core {core}, {cut} bytes");
+            assert_eq!(again.outcome.cores[&core].suspicions.len(), 1, "core {core}, {cut} bytes");
+        }
+        assert_eq!(again.outcome.interruptions.len(), 1);
     }
 }
 

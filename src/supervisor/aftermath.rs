@@ -119,43 +119,65 @@ impl Found {
         let loss = weigh(&dead, now);
         let began = seconds(&self.run.started).unwrap_or_default();
         let seconds_in = (dead.last_seen_s - began).max(0) as f64;
-        let known = self.outcome.standing.lost.clone();
-        let open = self.outcome.open_step.clone();
+        let records = if loss.reason == LossReason::LostToReset { self.blame(&loss, seconds_in) } else { Vec::new() };
+        for record in records {
+            self.book_once(record)?;
+        }
+        // Last, for it settles the matter: whoever is cut off before it, as by another reset, weighs and books again.
         let at = self.outcome.standing.last_seen.clone();
         self.book(Record::BrokenOff { at, reason: loss.reason, why: loss.why.clone() })?;
-        if loss.reason == LossReason::LostToReset {
-            let (load, kernel, cores) = open.map(|open| (open.load, open.kernel, open.cores)).unwrap_or_default();
-            for check in &loss.machine_checks {
-                if let Some(core) = check.core(&self.run.machine.cores) {
-                    let mut finding = Finding::blank(core, Class::MachineCheck, load.clone(), seconds_in);
-                    finding.kernel = kernel.clone();
-                    finding.cpu = check.cpu;
-                    finding.detail = format!(
-                        "the hardware names it: bank {}, status {:#018x}, uncorrected",
-                        check.bank, check.status
-                    );
-                    self.book_finding(finding)?;
-                }
-            }
-            for &core in &cores {
-                if cores.len() == 1 && known.contains_key(&core) {
-                    let mut finding = Finding::blank(core, Class::LostToReset, load.clone(), seconds_in);
-                    finding.kernel = kernel.clone();
-                    finding.detail = format!("for a second time, with this core alone under load: {}", loss.why);
-                    self.book_finding(finding)?;
-                } else {
-                    let work = kernel.as_deref().unwrap_or("all kernels");
-                    let why = format!("under load ({load}, {work}) when {}", loss.why);
-                    self.book(Record::Suspicion { core, why })?;
-                }
-            }
-        }
         Ok(Some(loss))
     }
 
-    fn book_finding(&mut self, mut finding: Finding) -> Result<(), AftermathError> {
-        finding.id = self.outcome.findings.iter().map(|finding| finding.id + 1).max().unwrap_or(0);
-        self.book(Record::Finding(Box::new(finding)))
+    /// Whom a reset points at: the cores that the hardware names, and those that were under load.
+    fn blame(&self, loss: &Loss, seconds_in: f64) -> Vec<Record> {
+        let open = self.outcome.open_step.clone();
+        let (load, kernel, cores) = open.map(|open| (open.load, open.kernel, open.cores)).unwrap_or_default();
+        let finding = |core, class, detail| {
+            let blank = Finding::blank(core, class, load.clone(), seconds_in);
+            Finding { kernel: kernel.clone(), detail, ..blank }
+        };
+        let mut records = Vec::new();
+        for check in &loss.machine_checks {
+            if let Some(core) = check.core(&self.run.machine.cores) {
+                let detail =
+                    format!("the hardware names it: bank {}, status {:#018x}, uncorrected", check.bank, check.status);
+                let finding = Finding { cpu: check.cpu, ..finding(core, Class::MachineCheck, detail) };
+                records.push(Record::Finding(Box::new(finding)));
+            }
+        }
+        for &core in &cores {
+            records.push(if cores.len() == 1 && self.outcome.standing.lost.contains_key(&core) {
+                let detail = format!("for a second time, with this core alone under load: {}", loss.why);
+                Record::Finding(Box::new(finding(core, Class::LostToReset, detail)))
+            } else {
+                let work = kernel.as_deref().unwrap_or("all kernels");
+                Record::Suspicion { core, why: format!("under load ({load}, {work}) when {}", loss.why) }
+            });
+        }
+        records
+    }
+
+    /// Books what is not known yet: a weighing that was cut off may have booked a part of the same.
+    fn book_once(&mut self, record: Record) -> Result<(), AftermathError> {
+        let outcome = &self.outcome;
+        let record = match record {
+            Record::Finding(mut finding) => {
+                finding.id = outcome.next_finding();
+                let known = |f: &&Finding| Finding { id: finding.id, ..(*f).clone() } == *finding;
+                if outcome.findings.iter().find(known).is_some() {
+                    return Ok(());
+                }
+                Record::Finding(finding)
+            }
+            Record::Suspicion { core, why }
+                if outcome.cores.get(&core).is_some_and(|c| c.suspicions.contains(&why)) =>
+            {
+                return Ok(());
+            }
+            record => record,
+        };
+        self.book(record)
     }
 
     fn book(&mut self, record: Record) -> Result<(), AftermathError> {

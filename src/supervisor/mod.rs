@@ -126,7 +126,7 @@ impl<'a> Supervisor<'a> {
             pinner: setup.pinner,
             journal: setup.journal,
             view: setup.view,
-            next_finding: outcome.findings.iter().map(|finding| finding.id + 1).max().unwrap_or(0),
+            next_finding: outcome.next_finding(),
             outcome,
             ledger: Ledger::default(),
             crew,

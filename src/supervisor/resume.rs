@@ -78,7 +78,7 @@ impl Supervisor<'_> {
         if self.stop {
             return;
         }
-        let step = EXTRA_STEPS + self.outcome.standing.next_extra;
+        let step = EXTRA_STEPS.saturating_add(self.outcome.standing.next_extra);
         let seed =
             Hex(self.run.seed.0.rotate_left(17).wrapping_add(u64::from(step).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         self.carry_out(Step { step, load: load.to_owned(), kernel, cores, seconds, seed, siblings: false });

@@ -156,7 +156,7 @@ impl Standing {
     fn step_begins(&mut self, step: &Step) {
         self.step_began = self.last_seen.clone();
         match step.step.checked_sub(EXTRA_STEPS) {
-            Some(extra) => self.next_extra = extra + 1,
+            Some(extra) => self.next_extra = extra.saturating_add(1),
             None => self.next_step = step.step,
         }
         self.open = Some(step.clone());
@@ -267,6 +267,11 @@ impl Outcome {
                 self.ended = Some(at.clone());
             }
         }
+    }
+
+    /// The number of the next finding.
+    pub fn next_finding(&self) -> u64 {
+        self.findings.iter().map(|finding| finding.id.saturating_add(1)).max().unwrap_or(0)
     }
 
     fn add_evidence(&mut self, core: u32, parts: &[(EvidenceKey, Evidence)], clocks: &[(u32, u64)]) {
