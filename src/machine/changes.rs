@@ -29,10 +29,16 @@ impl Machine {
         changes
     }
 
-    /// This machine's description of then, with the CPUs that may be used `now`: a core that is no more has none.
+    /// This machine's description of then, with the CPUs that may be used `now`: a core that is no more has none. Numbers of
+    /// CPUs are dealt anew when threads or cores are switched off in the BIOS; APIC ids stay with their core.
     pub fn with_cpus_of(mut self, now: &Self) -> Self {
         for core in &mut self.cores {
-            let same = now.cores.iter().find(|other| other.cpus.iter().any(|cpu| core.cpus.contains(cpu)));
+            let unknown = |other: &super::Core| core.apic.is_empty() || other.apic.is_empty();
+            let alike = |other: &&super::Core| {
+                other.cpus.iter().any(|cpu| core.cpus.contains(cpu))
+                    && (unknown(other) || other.apic.iter().any(|apic| core.apic.contains(apic)))
+            };
+            let same = now.cores.iter().find(alike);
             core.testable = same.map(|same| same.testable.clone()).unwrap_or_default();
             core.testable.retain(|cpu| core.cpus.contains(cpu));
         }
@@ -57,5 +63,18 @@ mod tests {
         let kept = then.with_cpus_of(&now);
         let testable: Vec<&[u32]> = kept.cores.iter().map(|core| core.testable.as_slice()).collect();
         assert_eq!(testable, [&[0][..], &[], &[2]]);
+    }
+
+    #[test]
+    fn a_number_that_another_core_has_now_is_not_taken_for_the_core_that_had_it() {
+        let nothing = tempfile::tempdir().expect("a folder");
+        let mut then = read(&Root::at(nothing.path()), &[0, 1, 2]).expect("a machine");
+        let mut now = then.clone();
+        for (machine, apic) in [(&mut then, [0, 8, 16]), (&mut now, [0, 16, 24])] {
+            machine.cores.iter_mut().zip(apic).for_each(|(core, apic)| core.apic = vec![apic]);
+        }
+        let kept = then.with_cpus_of(&now);
+        let testable: Vec<&[u32]> = kept.cores.iter().map(|core| core.testable.as_slice()).collect();
+        assert_eq!(testable, [&[0][..], &[], &[]]);
     }
 }
