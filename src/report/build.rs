@@ -175,7 +175,10 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     if advice.is_empty() {
         advice.push(match outcome.exit_code() {
             0 => "Too short to validate anything. For hours of it: oddcore run --for 8h".into(),
-            _ if outcome.ended.is_none() => "The run did not end; run it again: oddcore run".into(),
+            _ if outcome.ended.is_none() => format!(
+                "The run has not ended. If it is not running any more, go on with it: oddcore resume {}",
+                run.run
+            ),
             _ => "Some cores were not cleared; test them again, longer: oddcore run --for 10m".into(),
         });
     }

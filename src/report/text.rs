@@ -66,24 +66,29 @@ pub fn sentence(report: &Report) -> String {
         _ if !suspects.is_empty() => {
             format!("{drill}UNDECIDED: something went wrong, and it may have been {}.", suspects.join(" or "))
         }
-        0 => format!("{drill}NO ERRORS in {}: every core tested computed correctly.", lasted(report)),
-        _ if report.ended.is_none() => format!("{drill}UNFINISHED: the run was cut short; no errors until then."),
+        0 => format!("{drill}NO ERRORS{}: every core tested computed correctly.", lasted(report)),
+        _ if report.ended.is_none() => format!("{drill}UNFINISHED: the run has not come to its end; no errors so far."),
         _ => format!("{drill}UNDECIDED: not every core could be tested; no errors on the others."),
     }
 }
 
+/// Of a run that was gone on with no length is known: nobody was at work in between.
 fn lasted(report: &Report) -> String {
+    if !report.interruptions.is_empty() {
+        return format!(" in {} sessions", report.interruptions.len() + 1);
+    }
     let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
     match (parse(&report.started), report.ended.as_deref().and_then(parse)) {
         (Some(from), Some(to)) => {
-            let s = to.as_second() - from.as_second();
+            // A clock may have been set back meanwhile.
+            let s = (to.as_second() - from.as_second()).max(0);
             if s >= 3600 {
-                format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                format!(" in {}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
             } else {
-                format!("{}:{:02}", s / 60, s % 60)
+                format!(" in {}:{:02}", s / 60, s % 60)
             }
         }
-        _ => "an unknown time".into(),
+        _ => String::new(),
     }
 }
 
@@ -118,10 +123,10 @@ fn table(report: &Report) -> String {
     table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
 }
 
-/// Why a core neither passed nor failed; those with the same reason together.
+/// Why a core neither passed nor failed, or was given up after it had passed; those with the same reason together.
 fn reasons(report: &Report) -> String {
     let mut said: Vec<(&str, &str, Vec<&str>)> = Vec::new();
-    let open = report.cores.iter().filter(|core| !matches!(core.verdict, CoreVerdict::Pass | CoreVerdict::Fail));
+    let open = report.cores.iter().filter(|core| core.verdict != CoreVerdict::Fail);
     for core in open {
         let (verdict, name) = (core.verdict.name(), meaning::short(report, core));
         let Some(why) = core.reason.as_deref() else { continue };
@@ -195,4 +200,29 @@ pub fn finding_lines(report: &Report, finding: &Finding) -> String {
         let _ = write!(out, "\n   that input: oddcore kernel {kernel} --seed {seed}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Interruption, LossReason};
+
+    #[test]
+    fn a_run_that_was_gone_on_with_claims_no_length_and_one_on_a_clock_set_back_no_negative_one() {
+        let mut report = super::super::tests::report(1, |_| vec![]);
+        assert!(sentence(&report).starts_with("NO ERRORS in 1:02: "), "{}", sentence(&report));
+        report.ended = Some("2025-12-31T00:00:00Z".into());
+        assert!(sentence(&report).starts_with("NO ERRORS in 0:00: "), "{}", sentence(&report));
+        let (at, reason) = ("2026-01-01T00:00:30Z".to_owned(), LossReason::Interrupted);
+        report.interruptions.push(Interruption { at, reason, why: None, load: None, kernel: None, cores: vec![] });
+        assert!(sentence(&report).starts_with("NO ERRORS in 2 sessions: "), "{}", sentence(&report));
+    }
+
+    #[test]
+    fn a_core_that_was_given_up_after_it_had_passed_is_told_of() {
+        let mut report = super::super::tests::report(2, |_| vec![]);
+        assert_eq!(reasons(&report), "");
+        report.cores[1].reason = Some("its CPU went away; given up".into());
+        assert!(reasons(&report).contains("pass: its CPU went away; given up"), "{}", reasons(&report));
+    }
 }
