@@ -46,6 +46,12 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     if let Some(ended) = &found.outcome.ended {
         return refuse(&format!("this run ended at {ended}; there is nothing left of it to go on with"));
     }
+    // Before anything can keep us from going on: what the OS knows of that end does not stay for ever.
+    let loss = settle(&folder, &mut found, args.place.root.as_deref())?;
+    say(&match &loss {
+        Some(loss) => format!("Run {id}: {}.{}", loss.why, suspects(&found, loss)),
+        None => format!("Run {id}: {}.", last_break(&found)),
+    });
     if found.run.drill {
         return refuse("a drill is not gone on with; begin another with oddcore drill");
     }
@@ -55,11 +61,6 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     for image in &found.run.images {
         picture::read(Path::new(image))?;
     }
-    let loss = settle(&folder, &mut found, args.place.root.as_deref())?;
-    say(&match &loss {
-        Some(loss) => format!("Run {id}: {}.{}", loss.why, suspects(&found, loss)),
-        None => format!("Run {id}: {}.", last_break(&found)),
-    });
     let changes = machine.changes_since(&found.run.machine);
     let mut run = found.run;
     run.machine = run.machine.with_cpus_of(&machine);
@@ -85,16 +86,18 @@ pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError
 
 fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> {
     let runs = runs_folder(runs)?;
-    let mut in_use = None;
+    let mut barred = None;
     for folder in newest_runs(&runs) {
         match aftermath::open(&folder, aftermath::PATIENCE) {
             Ok(found) if found.outcome.ended.is_none() && !found.run.drill => return Ok((folder, found)),
-            Err(error @ AftermathError::InUse { .. }) => in_use = in_use.or(Some(error)),
+            Err(error @ (AftermathError::InUse { .. } | AftermathError::Unwritable { .. })) => {
+                barred = barred.or(Some(error));
+            }
             // Damaged ones are for whoever names them.
             _ => {}
         }
     }
-    Err(in_use.map_or_else(
+    Err(barred.map_or_else(
         || CliError::Usage(format!("{}: no unfinished run to go on with", runs.display())),
         CliError::Aftermath,
     ))
