@@ -81,6 +81,8 @@ fn what_comes_from_outside_blames_nobody() {
     assert_eq!(verdicts(&play(&[RIGHT, strays])), (vec![Pass, Suspect], 3));
     let garbles = Manner { garbles: true, ..RIGHT };
     assert_eq!(verdicts(&play(&[garbles, RIGHT])), (vec![Suspect, Pass], 3));
+    let mishears = Manner { mishears: true, ..RIGHT };
+    assert_eq!(verdicts(&play(&[mishears, RIGHT])), (vec![Suspect, Pass], 3));
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn a_worker_that_outlived_its_supervisor_clears_the_cores() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut dead = found(folder.path(), &events.bytes[..length]);
         if dead.outcome.ended.is_none() {
-            let word = Some("2026-01-01T00:00:00Z".to_owned());
+            let word = Some("2026-01-01T00:59:00Z".to_owned());
             let loss = dead.settle(word, &boot_after(1)).expect("writable").expect("nobody knew");
             assert_eq!(loss.reason, LossReason::Interrupted);
             assert!(verdicts(&dead.outcome).iter().all(|verdict| *verdict != CoreVerdict::Suspect));
@@ -321,6 +321,42 @@ fn a_weighing_that_is_cut_off_is_done_again_and_books_everything_once() {
         }
         assert_eq!(again.outcome.interruptions.len(), 1);
     }
+}
+
+#[test]
+fn word_of_a_worker_that_was_cut_off_while_the_run_went_on_excuses_nothing() {
+    let tape = record(&[RIGHT, RIGHT]);
+    let events = tape.0.lock().expect("one thread");
+    let length = events.durable[events.durable.len() / 2];
+    for (at, reason) in
+        [("2026-01-01T00:00:00Z", LossReason::LostToReset), ("2026-01-01T00:59:00Z", LossReason::Interrupted)]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut dead = found(folder.path(), &events.bytes[..length]);
+        assert!(dead.outcome.standing.last_seen.as_str() > "2026-01-01T00:00:00Z");
+        let loss = dead.settle(Some(at.to_owned()), &boot_after(1)).expect("writable").expect("nobody knew");
+        assert_eq!(loss.reason, reason, "{at}");
+    }
+}
+
+#[test]
+fn findings_of_an_earlier_session_count_and_are_looked_into_in_the_next() {
+    let manners = [RIGHT, Manner { findings: 40, ..WRONG }];
+    let tape = record(&manners);
+    let events = tape.0.lock().expect("one thread");
+    // Cut off with findings on the screen that nobody has looked into yet.
+    let images = events.durable.iter().map(|&length| &events.bytes[..length]);
+    let findings = |image: &[u8]| String::from_utf8_lossy(image).matches("\"record\":\"finding\"").count();
+    let image = images.into_iter().find(|image| findings(image) > 4).expect("many findings");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut dead = found(folder.path(), image);
+    dead.settle(None, &same_boot()).expect("writable").expect("nobody knew");
+    let open: Vec<u64> = dead.outcome.findings.iter().filter(|f| f.again.is_none()).map(|f| f.id).collect();
+    assert!(!open.is_empty());
+    let outcome = resume(dead, folder.path(), &manners, &mut Tape::default());
+    let kept = outcome.findings.iter().filter(|f| f.core == Some(1) && f.class == Class::Miscompute).count();
+    assert_eq!(kept, 16, "in both sessions together");
+    assert!(outcome.findings.iter().all(|f| !open.contains(&f.id) || f.again.is_some()), "{open:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub fn tell_supervisor_vanished(run: &Path, session: u32, cpu: u32, at: String) 
     platform::sync_dir(run)
 }
 
-/// When a worker of this session first left word, if one did, RFC 3339.
+/// When a worker of this session last left word, if one did, RFC 3339.
 pub fn supervisor_vanished(run: &Path, session: u32) -> Option<String> {
     let entries = fs::read_dir(run).ok()?.flatten().map(|entry| entry.path());
     let left =
@@ -45,7 +45,7 @@ pub fn supervisor_vanished(run: &Path, session: u32) -> Option<String> {
         // A worker that was ended while it wrote has left nothing that counts.
         Some(FrameReader::new(file).read::<SupervisorVanished>().ok()??.at)
     };
-    entries.filter(|path| left(path).is_some()).filter_map(read).min()
+    entries.filter(|path| left(path).is_some()).filter_map(read).max()
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(supervisor_vanished(folder.path(), 1), None);
         tell_supervisor_vanished(folder.path(), 1, 3, "2026-01-01T00:00:01Z".into()).expect("writable");
         tell_supervisor_vanished(folder.path(), 1, 4, "2026-01-01T00:00:00Z".into()).expect("writable");
-        assert_eq!(supervisor_vanished(folder.path(), 1).as_deref(), Some("2026-01-01T00:00:00Z"));
+        assert_eq!(supervisor_vanished(folder.path(), 1).as_deref(), Some("2026-01-01T00:00:01Z"));
         assert_eq!(supervisor_vanished(folder.path(), 11), None);
         assert_eq!(supervisor_vanished(folder.path(), 2), None);
     }

@@ -107,13 +107,15 @@ impl Found {
         }
         let place = &self.outcome.standing;
         let seconds = |at: &str| at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let last_seen_s = seconds(&place.last_seen).unwrap_or_default();
         let dead = DeadRun {
             boot: place.boot.clone(),
-            last_seen_s: seconds(&place.last_seen).unwrap_or_default(),
+            last_seen_s,
             heartbeat_every_s: (HEARTBEAT_NS / 1_000_000_000) as i64,
             // A run that wrote so is settled.
             asked_to_stop: false,
-            supervisor_vanished: vanished.is_some(),
+            // Word that is older than the run's last sign of life is of a worker that was cut off from a living supervisor.
+            supervisor_vanished: vanished.as_deref().and_then(seconds).is_some_and(|at| at >= last_seen_s),
             step_started_s: seconds(&place.step_began),
         };
         let loss = weigh(&dead, now);
@@ -164,8 +166,8 @@ impl Found {
         let record = match record {
             Record::Finding(mut finding) => {
                 finding.id = outcome.next_finding();
-                let known = |f: &&Finding| Finding { id: finding.id, ..(*f).clone() } == *finding;
-                if outcome.findings.iter().find(known).is_some() {
+                let known = |f: &Finding| Finding { id: finding.id, ..f.clone() } == *finding;
+                if outcome.findings.iter().any(known) {
                     return Ok(());
                 }
                 Record::Finding(finding)

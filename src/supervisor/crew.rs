@@ -119,6 +119,11 @@ impl Member {
         *kept <= crate::worker::KEPT_WHOLE
     }
 
+    /// A finding of this kind was kept whole in an earlier session.
+    pub fn has_kept(&mut self, kernel: &str, class: Class) {
+        *self.kept.entry((kernel.to_owned(), class)).or_default() += 1;
+    }
+
     /// The finding of this stamp may be placed later.
     pub fn place_of(&mut self, stamp: u64, finding: u64) {
         self.unplaced.insert(stamp, finding);
@@ -236,6 +241,9 @@ impl Supervisor<'_> {
                 self.send_task_again(core);
             }
             FromWorker::Failed { cpus_gone: true, .. } => self.give_up_cpus(core),
+            FromWorker::Misheard { why } => {
+                self.distrust(core, &format!("it does not understand what it is told: {why}"))
+            }
             FromWorker::Strayed { cpu } => self.strayed(core, cpu),
             FromWorker::Placed { number, place } => self.take_place(core, number, place),
             FromWorker::Failed { why, .. } => {
@@ -393,6 +401,10 @@ impl Supervisor<'_> {
     pub(super) fn watch(&mut self, now_ns: u64) {
         for core in self.crew.keys().copied().collect::<Vec<_>>() {
             let member = &self.crew[&core];
+            // Its end may take a while to be heard of, and is one end.
+            if member.ended_by_us {
+                continue;
+            }
             match member.life {
                 Life::Starting { since_ns } if now_ns.saturating_sub(since_ns) > HELLO_WITHIN_NS => {
                     self.end(core, format!("its worker did not greet within {} s", HELLO_WITHIN_NS / 1_000 / MS));

@@ -102,6 +102,8 @@ pub struct Supervisor<'a> {
     next_ticket: u64,
     step: Option<Step>,
     started_ns: u64,
+    /// How long before this session the run began.
+    before_s: f64,
     last_tick_ns: u64,
     last_beat_ns: u64,
     stop: bool,
@@ -136,6 +138,7 @@ impl<'a> Supervisor<'a> {
             next_ticket: 0,
             step: None,
             started_ns,
+            before_s: 0.0,
             last_tick_ns: started_ns,
             last_beat_ns: started_ns,
             stop: false,
@@ -331,6 +334,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Of this session.
     fn seconds_in(&self, now_ns: u64) -> f64 {
         now_ns.saturating_sub(self.started_ns) as f64 / 1e9
     }
@@ -395,7 +399,7 @@ impl<'a> Supervisor<'a> {
     /// A finding of `core` with everything unknown but where and when.
     fn blank_finding(&self, core: u32, class: Class, at_ns: u64) -> Finding {
         let load = self.step.as_ref().map(|step| step.load.clone()).unwrap_or_default();
-        Finding::blank(core, class, load, self.seconds_in(at_ns))
+        Finding::blank(core, class, load, self.before_s + self.seconds_in(at_ns))
     }
 
     /// A finding about what a lane was doing when its worker died or was ended.

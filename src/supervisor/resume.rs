@@ -28,12 +28,16 @@ impl Supervisor<'_> {
     /// Opens the new session of a run.
     pub(super) fn go_on(&mut self, boot: Option<Boot>, changes: Vec<String>) {
         let (at, version) = (self.clock.timestamp(), env!("CARGO_PKG_VERSION").to_owned());
+        let seconds = |at: &str| at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let began = seconds(&self.run.started);
+        self.before_s = began.zip(seconds(&at)).map_or(0.0, |(began, now)| (now - began).max(0) as f64);
         self.book(Record::Resumed { at, journal: JOURNAL_VERSION, version, boot }, true);
         changes.into_iter().for_each(|change| self.note(change));
+        self.take_up_findings();
         for core in self.crew.keys().copied().collect::<Vec<_>>() {
             if self.crew[&core].core.testable.is_empty() {
                 let why = format!(
-                    "{}: it cannot be used any more: not on this machine, or offline",
+                    "{}: it cannot be used any more: not on this machine, offline, or its CPUs' numbers are another core's now",
                     self.crew[&core].core.label
                 );
                 self.book(Record::GivenUp { core, why }, true);
@@ -50,6 +54,19 @@ impl Supervisor<'_> {
             if self.outcome.standing.lost_in_pre_pass { cores.chunks(1) } else { cores.chunks(cores.len().max(1)) };
         for group in groups {
             self.extra(PRE_PASS, None, group.to_vec(), 0.0);
+        }
+    }
+
+    /// Findings that an earlier session kept whole count as such; those that it could not look into any more come next.
+    fn take_up_findings(&mut self) {
+        for finding in &self.outcome.findings {
+            let kernel = finding.kernel.as_deref().unwrap_or_default();
+            if let Some(core) = finding.core.or(finding.suspects.first().copied()) {
+                self.crew.entry(core).and_modify(|member| member.has_kept(kernel, finding.class));
+            }
+            if finding.again.is_none() {
+                self.to_investigate.push_back(finding.id);
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
     slot::Slot,
 };
 use crate::{
-    frame::{FrameReader, encode},
+    frame::{FrameError, FrameReader, encode},
     journal,
     platform::{self, SharedWords, crash},
 };
@@ -189,8 +189,15 @@ fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
             }
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
             Ok(Some(ToWorker::Leave)) => exit(0),
-            // The supervisor is gone, or no longer to be understood.
-            Ok(None) | Err(_) => outbox.supervisor_vanished(),
+            // The supervisor is gone: half a frame is what a killed one may leave.
+            Ok(None) | Err(FrameError::Torn { .. } | FrameError::Io(_)) => outbox.supervisor_vanished(),
+            // It is there, and will end this process.
+            Err(error) => {
+                outbox.send(&FromWorker::Misheard { why: error.to_string() });
+                loop {
+                    thread::park();
+                }
+            }
         }
     }
 }

@@ -165,6 +165,11 @@ pub enum FromWorker {
         /// Its CPUs cannot be had: offline, or outside of the cpuset. Another try would end the same way.
         cpus_gone: bool,
     },
+    /// What it was told is no sound frame; it takes no more.
+    Misheard {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A lane no longer runs where it was pinned to. What it did since its last word counts for nothing.
     Strayed {
         /// The CPU that it was pinned to.

@@ -59,6 +59,8 @@ pub struct Manner {
     pub dies_again: Option<i32>,
     /// Says something that is no frame.
     pub garbles: bool,
+    /// Gets a damaged frame instead of its first work.
+    pub mishears: bool,
     /// Its CPU goes offline while it works.
     pub goes_offline: bool,
 }
@@ -187,6 +189,9 @@ impl WorkerHost for Played {
                 }
                 if manner.garbles && !self.deaths.contains_key(&core) {
                     return self.events.push_back(Event::Garbled { core, why: "played".into() });
+                }
+                if manner.mishears && !self.deaths.contains_key(&core) {
+                    return self.say(core, FromWorker::Misheard { why: "played".into() });
                 }
                 if manner.goes_offline {
                     return self.say(core, FromWorker::Strayed { cpu: core });
@@ -416,5 +421,6 @@ pub const RIGHT: Manner = Manner {
     dies_working: None,
     dies_again: None,
     garbles: false,
+    mishears: false,
     goes_offline: false,
 };
