@@ -86,6 +86,14 @@ fn what_comes_from_outside_blames_nobody() {
 }
 
 #[test]
+fn a_broken_link_blames_nobody() {
+    let broken = Manner { loses_link: true, ..RIGHT };
+    let outcome = play(&[RIGHT, broken]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Suspect], 3));
+    assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+}
+
+#[test]
 fn a_core_whose_cpu_goes_away_is_given_up_once_and_blamed_for_nothing() {
     let gone = Manner { goes_offline: true, ..RIGHT };
     for manners in [vec![gone, RIGHT], vec![RIGHT, gone], vec![gone]] {

@@ -102,6 +102,11 @@ pub fn monotonic_ns() -> u64 {
     clock_ns(rustix::time::ClockId::Monotonic)
 }
 
+/// The process that started this one, or whoever took its place after its end.
+pub fn parent_id() -> Option<u32> {
+    Some(std::os::unix::process::parent_id())
+}
+
 /// The OS's id of this thread.
 pub fn thread_id() -> u64 {
     rustix::thread::gettid().as_raw_nonzero().get() as u64

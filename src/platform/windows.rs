@@ -46,6 +46,11 @@ pub fn monotonic_ns() -> u64 {
     START.elapsed().as_nanos() as u64
 }
 
+/// Windows does not say whether it still lives.
+pub fn parent_id() -> Option<u32> {
+    None
+}
+
 /// Not there yet: zero.
 pub fn thread_id() -> u64 {
     0

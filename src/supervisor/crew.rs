@@ -356,6 +356,11 @@ impl Supervisor<'_> {
                 }
                 self.lay_down(core, None);
             }
+            death::Doing::Unclear(what) => {
+                let why = format!("{}: {what}", member.core.label);
+                self.book(Record::Suspicion { core, why }, true);
+                self.lay_down(core, None);
+            }
             death::Doing::Foreign(what) => {
                 let text = format!("{}: {what}; started again", member.core.label);
                 self.lay_down(core, Some(text));

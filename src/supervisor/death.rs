@@ -2,7 +2,10 @@
 //!
 //! Architecture invariant: a core is blamed for a worker's death only where nothing outside the worker can have caused it.
 
-use crate::platform::{ProcessEnd, crash::Crash, signal_name};
+use crate::{
+    platform::{ProcessEnd, crash::Crash, signal_name},
+    worker::LINK_BROKEN,
+};
 
 /// What is known of a death.
 pub struct Facts<'a> {
@@ -21,6 +24,8 @@ pub struct Facts<'a> {
 pub enum Doing {
     /// The worker's own: its core's finding. What happened, and the signal.
     Own(String, Option<i32>),
+    /// The worker's or the supervisor's, and nobody can say which: its core is suspect. What happened.
+    Unclear(String),
     /// Somebody else's or nobody's. What happened.
     Foreign(String),
 }
@@ -50,6 +55,9 @@ pub fn judge(facts: &Facts<'_>) -> Doing {
             } else {
                 Doing::Foreign(format!("{name} ended the worker before its handlers were in place"))
             }
+        }
+        (ProcessEnd::Exited(LINK_BROKEN), _) => {
+            Doing::Unclear("the pipes between its worker and the supervisor broke, on which side cannot be told".into())
         }
         (ProcessEnd::Exited(code), _) if facts.ready => {
             Doing::Own(format!("the worker left by itself with exit code {code}, which nothing told it to"), None)

@@ -16,4 +16,4 @@ pub mod slot;
 
 pub use account::KEPT_WHOLE;
 pub use fault::{Fault, Injection};
-pub use process::{Options, run};
+pub use process::{LINK_BROKEN, Options, run};

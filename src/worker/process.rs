@@ -54,16 +54,21 @@ pub struct Outbox {
     last_word: Mutex<LastWord>,
 }
 
+/// The exit code of a worker whose supervisor lives but cannot be heard or spoken to.
+pub const LINK_BROKEN: i32 = 3;
+
 /// What is to be left in the run's folder if the supervisor vanishes.
 struct LastWord {
     run: PathBuf,
     session: u32,
     cpu: u32,
+    supervisor: Option<u32>,
 }
 
 impl Outbox {
     fn new(options: &Options) -> Self {
-        let last_word = LastWord { run: options.run.clone(), session: options.session, cpu: options.cpus[0] };
+        let (run, session, cpu) = (options.run.clone(), options.session, options.cpus[0]);
+        let last_word = LastWord { run, session, cpu, supervisor: platform::parent_id() };
         Self { sequence: Mutex::new(0), last_word: Mutex::new(last_word) }
     }
 
@@ -74,16 +79,21 @@ impl Outbox {
         let sent = encode(*sequence, message).and_then(|frame| out.write_all(&frame)).and_then(|()| out.flush());
         if sent.is_err() {
             drop(sequence);
-            self.supervisor_vanished();
+            self.lost_link();
         }
         *sequence += 1;
     }
 
-    /// Leaves word that the machine and this worker outlived the supervisor, and ends the process.
-    fn supervisor_vanished(&self) -> ! {
+    /// The link is broken. If the supervisor is no more, leaves word that the machine and this worker outlived it. Ends the
+    /// process.
+    fn lost_link(&self) -> ! {
         // Whoever comes second waits here until the first has ended the process.
         let word = self.last_word.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         thread::sleep(VANISHED_AFTER);
+        // Who loses its parent is given another.
+        if word.supervisor.is_some() && platform::parent_id() == word.supervisor {
+            exit(LINK_BROKEN);
+        }
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         // A folder that went away with the supervisor leaves nobody to tell.
         let _ = journal::tell_supervisor_vanished(&word.run, word.session, word.cpu, at);
@@ -189,8 +199,8 @@ fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
             }
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
             Ok(Some(ToWorker::Leave)) => exit(0),
-            // The supervisor is gone: half a frame is what a killed one may leave.
-            Ok(None) | Err(FrameError::Torn { .. } | FrameError::Io(_)) => outbox.supervisor_vanished(),
+            // Half a frame is what a killed supervisor may leave.
+            Ok(None) | Err(FrameError::Torn { .. } | FrameError::Io(_)) => outbox.lost_link(),
             // It is there, and will end this process.
             Err(error) => {
                 outbox.send(&FromWorker::Misheard { why: error.to_string() });

@@ -25,7 +25,7 @@ use oddcore::{
     },
     verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
     worker::{
-        Injection,
+        Injection, LINK_BROKEN,
         protocol::{Assignment, Case, FromWorker, LaneId, PROTOCOL, Progress, Redo, Source, Stamp, ToWorker, Vote},
         slot::{SLOT_WORDS, Slot},
     },
@@ -63,6 +63,8 @@ pub struct Manner {
     pub mishears: bool,
     /// Its CPU goes offline while it works.
     pub goes_offline: bool,
+    /// Its pipes break while it works.
+    pub loses_link: bool,
 }
 
 /// Cores in their manners.
@@ -192,6 +194,11 @@ impl WorkerHost for Played {
                 }
                 if manner.mishears && !self.deaths.contains_key(&core) {
                     return self.say(core, FromWorker::Misheard { why: "played".into() });
+                }
+                if manner.loses_link && !self.deaths.contains_key(&core) {
+                    *self.deaths.entry(core).or_default() += 1;
+                    let end = ProcessEnd::Exited(LINK_BROKEN);
+                    return self.events.push_back(Event::Ended { core, end, pid: 1000 + core });
                 }
                 if manner.goes_offline {
                     return self.say(core, FromWorker::Strayed { cpu: core });
@@ -423,4 +430,5 @@ pub const RIGHT: Manner = Manner {
     garbles: false,
     mishears: false,
     goes_offline: false,
+    loses_link: false,
 };

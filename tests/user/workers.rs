@@ -94,3 +94,30 @@ fn what_is_stopped_goes_on_and_what_outlives_its_terminal_does_too() {
     let report = crate::common::report(&output);
     assert!(report.findings.is_empty() && report.interruptions.is_empty(), "{report:?}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_comes_through_a_workers_pipe_blames_nobody_and_excuses_no_reset() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .args(["run", "--for", "4s", "--kernels", "gemm-f32", "--json", "-", "--runs"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    while children(run.id()).is_empty() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    thread::sleep(Duration::from_millis(1500));
+    let worker = *children(run.id()).first().expect("a worker");
+    fs::write(format!("/proc/{worker}/fd/0"), "garbage\n").expect("its standard input");
+    let output = run.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let report = crate::common::report(&output);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(report.cores.iter().filter(|core| core.verdict.name() == "suspect").count(), 1);
+    let run = oddcore::journal::newest_runs(folder.path()).remove(0);
+    let left = fs::read_dir(run).expect("there").flatten().map(|entry| entry.file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["journal"], "no word of a supervisor that lives");
+}
