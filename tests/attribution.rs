@@ -86,6 +86,14 @@ fn what_comes_from_outside_blames_nobody() {
 }
 
 #[test]
+fn a_witness_under_load_is_in_the_journal_before_it_works() {
+    let wrong = Manner { wrong_golden: 1, ..RIGHT };
+    let outcome = play(&[RIGHT, wrong, RIGHT]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail, Pass], 1));
+    assert!(outcome.standing.next_extra > 0, "solo steps leave the witnesses idle, so theirs are steps of their own");
+}
+
+#[test]
 fn a_broken_link_blames_nobody() {
     let broken = Manner { loses_link: true, ..RIGHT };
     let outcome = play(&[RIGHT, broken]);

@@ -12,6 +12,8 @@ use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_mac
 use crate::{
     journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
     machine::{Root, name, traces},
+    plan::SECONDS_MAX,
+    platform,
     supervisor::{
         SoFar,
         aftermath::{self, AftermathError, Found},
@@ -30,6 +32,7 @@ pub struct ResumeArgs {
 
 /// Goes on with a run that a crash, a reset or an interrupt cut short.
 pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
+    platform::survive_full_files();
     let machine = read_machine(args.place.root.as_deref())?;
     let json = JsonTarget::open(args.place.json.as_deref())?;
     let runs = args.place.runs.as_deref();
@@ -52,6 +55,9 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
         Some(loss) => format!("Run {id}: {}.{}", loss.why, suspects(&found, loss)),
         None => format!("Run {id}: {}.", last_break(&found)),
     });
+    if !found.run.plan.seconds().is_finite() || found.run.plan.seconds() > SECONDS_MAX {
+        return refuse("its plan is longer than any that can be asked for; its journal is damaged");
+    }
     if found.run.drill {
         return refuse("a drill is not gone on with; begin another with oddcore drill");
     }

@@ -146,6 +146,7 @@ pub struct Job {
 impl Job {
     /// Carries it out and reports.
     pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
+        platform::survive_full_files();
         let json = JsonTarget::open(self.place.json.as_deref())?;
         let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let started = SystemClock.timestamp();
@@ -169,7 +170,12 @@ impl Job {
             images,
             plan: Plan::Asked(self.request),
         };
+        let journal = Journal::begin(Box::new(store), &run).map_err(|source| {
+            // Nothing half-written is left behind.
+            let _ = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(&folder));
+            CliError::Write { path: path.display().to_string(), source }
+        })?;
         let session = Session { folder, number: 1, run, so_far: None, drill: self.drill };
-        session.carry_out(Journal::new(Box::new(store)), &json)
+        session.carry_out(journal, &json)
     }
 }

@@ -34,7 +34,6 @@ impl Session {
     pub fn carry_out(self, journal: Journal, json: &JsonTarget) -> Result<Outcome, CliError> {
         let platform_error = |what| move |source| CliError::Platform { what, source };
         platform::exit_two_on_panic();
-        platform::survive_full_files();
         platform::exit_two_on_fatal_signals().map_err(platform_error("signal handlers cannot be set"))?;
         let what = match (&self.so_far, &self.drill) {
             (Some(_), _) => format!("Going on with run {}", self.run.run),

@@ -57,9 +57,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A new, empty journal.
-    pub fn new(store: Box<dyn Store>) -> Self {
-        Self::after(0, store)
+    /// A new journal with its opening record, on the disk when this returns. Here a failure is one: no run begins that
+    /// nothing could remember.
+    pub fn begin(mut store: Box<dyn Store>, run: &record::RunStarted) -> io::Result<Self> {
+        store.append(&encode(0, &Record::RunStarted(Box::new(run.clone())))?)?;
+        store.sync()?;
+        Ok(Self::after(1, store))
     }
 
     /// One that has so many records already.

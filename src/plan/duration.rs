@@ -1,7 +1,7 @@
 //! Lengths of time as people write them: `90`, `30s`, `10m`, `8h`, `1h30m`.
 
 /// The longest run, in seconds: a year.
-const SECONDS_MAX: f64 = 366.0 * 86_400.0;
+pub const SECONDS_MAX: f64 = 366.0 * 86_400.0;
 
 /// Why a text is no length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ mod quick;
 
 use serde::{Deserialize, Serialize};
 
-pub use duration::{DurationError, parse_duration};
+pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use glob::glob;
 pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
 
@@ -44,8 +44,11 @@ impl Load {
 /// The name of the load of the pre-pass, which is a step like any other in the journal.
 pub const PRE_PASS: &str = "pre-pass";
 
+/// The name of the load of an investigation that puts cores to work which the step in hand leaves idle: a step of its own.
+pub const INVESTIGATION: &str = "investigation";
+
 /// Steps from this number on are not the plan's: a run that was resumed begins with another pre-pass, and ends with its
-/// suspects alone.
+/// suspects alone; investigations come between.
 pub const EXTRA_STEPS: u32 = 1 << 31;
 
 /// What is asked of the plan.

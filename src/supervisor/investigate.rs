@@ -4,6 +4,8 @@
 
 use super::Supervisor;
 use crate::{
+    journal::Record,
+    plan::{EXTRA_STEPS, INVESTIGATION, Step},
     verdict::{Again, Amendment, Class, Finding, Hex, Repeat, Tally},
     worker::protocol::{Case, Redo, Source, ToWorker, Truth},
 };
@@ -100,8 +102,11 @@ impl Supervisor<'_> {
             |variant: &str, times| Redo { ticket: 0, kernel: kernel.clone(), variant: variant.to_owned(), case, times };
         let same = self.redo(core, again(variant, AGAIN_SAME));
         let mut inquiry = Inquiry { truth, same, others: Vec::new(), scalar: Vec::new() };
-        if self.looked_into(finding) < IN_FULL {
-            for witness in self.witnesses(core) {
+        let in_full = self.looked_into(finding) < IN_FULL;
+        let witnesses = if in_full { self.witnesses(core) } else { Vec::new() };
+        let step = self.begin_with_witnesses(core, kernel, &witnesses);
+        if in_full {
+            for witness in witnesses {
                 let answer = self.redo(witness, again(variant, AGAIN_OTHER));
                 let ends_it = ends_workers(finding.class) && answer.died_by(finding.signal);
                 inquiry.others.push((witness, answer));
@@ -120,6 +125,41 @@ impl Supervisor<'_> {
         }
         let amendment = self.weigh(finding, &inquiry, &again(variant, 1));
         self.amend(amendment);
+        if let Some(number) = step {
+            self.end_with_witnesses(number);
+        }
+    }
+
+    /// Witnesses that the step in hand leaves idle are put under load: the journal says so first, lest a reset point at the
+    /// step's cores alone.
+    fn begin_with_witnesses(&mut self, core: u32, kernel: &str, witnesses: &[u32]) -> Option<u32> {
+        let step = self.step.as_ref().filter(|step| !witnesses.iter().all(|witness| step.cores.contains(witness)))?;
+        let number = EXTRA_STEPS.saturating_add(self.outcome.standing.next_extra);
+        let mut cores: Vec<u32> = step.cores.iter().chain([&core]).chain(witnesses).copied().collect();
+        cores.sort_unstable();
+        cores.dedup();
+        let with_witnesses = Step {
+            step: number,
+            load: INVESTIGATION.to_owned(),
+            kernel: Some(kernel.to_owned()),
+            cores,
+            seconds: 0.0,
+            siblings: false,
+            ..step.clone()
+        };
+        self.book(Record::StepStarted(with_witnesses), true);
+        Some(number)
+    }
+
+    /// The step in hand goes on.
+    fn end_with_witnesses(&mut self, number: u32) {
+        if self.stop {
+            return;
+        }
+        self.book(Record::StepEnded { step: number }, false);
+        if let Some(step) = self.step.clone() {
+            self.book(Record::StepStarted(step), true);
+        }
     }
 
     /// How many findings of this kind were looked into and are still this core's.

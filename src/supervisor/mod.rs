@@ -76,7 +76,7 @@ pub struct Setup<'a> {
     pub clock: Box<dyn Clock>,
     /// Where we run ourselves.
     pub pinner: Box<dyn Pinner>,
-    /// What outlives us.
+    /// What outlives us, its opening record written.
     pub journal: Journal,
     /// Who looks on.
     pub view: &'a mut dyn View,
@@ -107,6 +107,8 @@ pub struct Supervisor<'a> {
     last_tick_ns: u64,
     last_beat_ns: u64,
     stop: bool,
+    /// The plan is done: nothing is left to be interrupted.
+    finished: bool,
 }
 
 impl<'a> Supervisor<'a> {
@@ -142,9 +144,10 @@ impl<'a> Supervisor<'a> {
             last_tick_ns: started_ns,
             last_beat_ns: started_ns,
             stop: false,
+            finished: false,
         };
         match resumed {
-            None => supervisor.book(Record::RunStarted(Box::new(supervisor.run.clone())), true),
+            None => supervisor.outcome.apply(&Record::RunStarted(Box::new(supervisor.run.clone()))),
             Some((boot, changes)) => supervisor.go_on(boot, changes),
         }
         supervisor.work_through();
@@ -162,8 +165,9 @@ impl<'a> Supervisor<'a> {
         }
         self.try_suspects_alone();
         self.book_evidence();
+        self.finished = !self.stop;
         self.dismiss();
-        if !self.stop {
+        if self.finished {
             self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
         }
     }
@@ -444,7 +448,7 @@ impl<'a> Supervisor<'a> {
 
     /// On the disk at once: whoever asks us to stop may not wait for us.
     fn interrupt(&mut self, why: String) {
-        if !self.stop {
+        if !self.stop && !self.finished {
             self.stop = true;
             self.book(Record::Interrupted { at: self.clock.timestamp(), why: Some(why) }, true);
         }

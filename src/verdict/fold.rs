@@ -8,7 +8,7 @@ use super::{Finding, LossReason, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Record, RunStarted},
     machine::Boot,
-    plan::{EXTRA_STEPS, Step},
+    plan::{EXTRA_STEPS, INVESTIGATION, Step},
 };
 
 /// The verdict of a core.
@@ -179,8 +179,8 @@ impl Standing {
     /// A step in which the machine was lost is not done again: its cores are tested alone instead.
     fn machine_lost(&mut self) {
         let Some(step) = self.open.take() else { return };
-        if step.step < EXTRA_STEPS {
-            self.next_step = step.step + 1;
+        if step.step < EXTRA_STEPS || step.load == INVESTIGATION {
+            self.next_step = self.next_step.saturating_add(1);
         }
         self.lost_in_pre_pass |= step.kernel.is_none();
         for core in step.cores {

@@ -366,19 +366,26 @@ impl Play<'_> {
             working: BTreeMap::new(),
             order: 0,
         };
-        let (so_far, records) = self.so_far.map_or((None, 0), |(so_far, records)| (Some(so_far), records));
+        let (run, so_far, journal) = match self.so_far {
+            Some((so_far, records)) => {
+                let run = so_far.outcome.run.clone().expect("opened");
+                (run, Some(so_far), Journal::after(records, self.store))
+            }
+            None => {
+                let run = opening(&cores, self.seconds, self.until_s);
+                let journal = Journal::begin(self.store, &run).expect("writable");
+                (run, None, journal)
+            }
+        };
         Supervisor::run(Setup {
-            run: so_far
-                .as_ref()
-                .and_then(|so_far| so_far.outcome.run.clone())
-                .unwrap_or_else(|| opening(&cores, self.seconds, self.until_s)),
+            run,
             so_far,
             images: 0,
             drill: None,
             host: Box::new(host),
             clock: Box::new(PlayedClock(now)),
             pinner: Box::new(Nowhere),
-            journal: Journal::after(records, self.store),
+            journal,
             view: self.view,
         })
     }

@@ -95,7 +95,10 @@ fn meddled(limit: &str, meddle: impl FnOnce(&Path)) -> oddcore::report::Report {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("starts");
-    while journal::newest_runs(&runs).is_empty() {
+    // More than the opening, without which no run begins.
+    let records = |run: &Path| journal::read(&run.join(JOURNAL_FILE)).map_or(0, |read| read.records.len());
+    let begun = || journal::newest_runs(&runs).first().is_some_and(|run| records(run) > 1);
+    while !begun() {
         std::thread::sleep(Duration::from_millis(10));
     }
     meddle(&runs);
@@ -113,9 +116,9 @@ fn meddled(limit: &str, meddle: impl FnOnce(&Path)) -> oddcore::report::Report {
 #[test]
 #[cfg(unix)]
 fn a_journal_that_cannot_be_written_is_said_once_and_the_run_goes_on() {
-    // A file that may not grow stands for a full disk: the same error comes of the same call.
+    // A file that may not grow stands for a full disk: the same error comes of the same call. It has room for the opening.
     for report in [
-        meddled("ulimit -f 4", |_| {}),
+        meddled("ulimit -f 8", |_| {}),
         meddled(":", |runs| fs::remove_dir_all(runs).expect("ours")),
         meddled(":", |runs| fs::rename(runs, runs.with_file_name("away")).expect("ours")),
     ] {
@@ -123,4 +126,20 @@ fn a_journal_that_cannot_be_written_is_said_once_and_the_run_goes_on() {
         assert_eq!((told, report.verdict.as_str()), (1, "pass"), "{:?}", report.notes);
         assert!(report.cores.iter().any(|core| core.checked.iterations > 0));
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_nothing_could_remember_does_not_begin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -f 0; exec \"$0\" run --for 1s --runs \"$1\""])
+        .arg(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .arg(folder.path())
+        .output()
+        .expect("starts");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("cannot write") && told.lines().count() == 1, "{told}");
+    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0, "nothing is left behind");
 }
