@@ -243,7 +243,7 @@ pub fn run<I: Inject>(
     done
 }
 
-/// Makes the inputs and digests them: wrong at birth is a miscompute of the stage "generate", unless what the input is made
+/// Makes the inputs and digests them: wrong by then is a miscompute of the stage "generate", unless what the input is made
 /// from or compared with is itself no longer what it was.
 fn born_right<I: Inject>(
     work: &Work<'_>,
@@ -271,7 +271,7 @@ fn born_right<I: Inject>(
         } else if !source_intact(truth.case.source, work.pictures) {
             (Class::CorruptInput, None, PICTURE_CHANGED)
         } else {
-            (Class::Miscompute, Some("generate"), "the input was made wrong")
+            (Class::Miscompute, Some("generate"), "the input was made wrong, or changed before its first digest")
         };
         right = false;
         done.evidence.findings += 1;

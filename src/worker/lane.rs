@@ -21,7 +21,7 @@ use super::{
     fault::{Inject, Injection, Injector, Sound},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
-    sealed::{Sealed, broken_sources},
+    sealed::{Sealed, broken_sources, results_if_sound},
     slot::Slot,
 };
 use crate::{
@@ -254,7 +254,9 @@ impl Lane {
         let kernel = oddcore_kernels::find(&redo.kernel).expect("checked on arrival");
         let variant = kernel.variants().iter().position(|v| v.name == redo.variant && v.isa.token().is_some());
         let results = match variant {
-            Some(variant) => self.once(state, kernel, variant, redo.case, None, redo.times)?,
+            Some(variant) => results_if_sound(redo.case.source, &self.pictures, || {
+                self.once(state, kernel, variant, redo.case, None, redo.times)
+            })?,
             None => Vec::new(),
         };
         self.outbox.send(&FromWorker::Redone { ticket: redo.ticket, results });

@@ -70,6 +70,18 @@ pub fn source_intact(source: Source, pictures: &[Sealed<Picture>]) -> bool {
     }
 }
 
+/// What comes of `work` on inputs made from `source`, if that was sound before and after; else nothing, as a changed picture
+/// makes right work look wrong.
+pub fn results_if_sound<T, E>(
+    source: Source,
+    pictures: &[Sealed<Picture>],
+    work: impl FnOnce() -> Result<Vec<T>, E>,
+) -> Result<Vec<T>, E> {
+    let sound = || source_intact(source, pictures);
+    let results = if sound() { work()? } else { Vec::new() };
+    Ok(if sound() { results } else { Vec::new() })
+}
+
 /// The pictures that memory has changed.
 pub fn broken_sources(pictures: &[Sealed<Picture>]) -> Vec<Source> {
     (0..pictures.len() as u32).map(Source::Picture).filter(|&source| !source_intact(source, pictures)).collect()
@@ -99,5 +111,25 @@ mod tests {
         let intact = [Source::Golden, Source::Picture(0), Source::Picture(1), Source::Picture(2)];
         assert_eq!(intact.map(|source| source_intact(source, &pictures)), [true, true, false, false]);
         assert_eq!(broken_sources(&pictures), [Source::Picture(1)]);
+    }
+
+    #[test]
+    fn work_on_a_changed_picture_says_nothing() {
+        let picture = Sealed::new(Picture { width: 2, height: 1, rgb: vec![7; 6] });
+        let flipped = picture.clone().changed(|picture| picture.rgb[3] ^= 1);
+        let pictures = [picture, flipped];
+        let done = |source| {
+            let mut worked = false;
+            let results = results_if_sound(source, &pictures, || {
+                worked = true;
+                Ok::<_, ()>(vec![1, 2])
+            });
+            (results, worked)
+        };
+        for source in [Source::Golden, Source::Fresh, Source::Picture(0)] {
+            assert_eq!(done(source), (Ok(vec![1, 2]), true));
+        }
+        assert_eq!(done(Source::Picture(1)), (Ok(vec![]), false));
+        assert_eq!(results_if_sound(Source::Golden, &pictures, || Err::<Vec<u8>, _>("strayed")), Err("strayed"));
     }
 }
