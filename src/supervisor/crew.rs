@@ -349,7 +349,7 @@ impl Supervisor<'_> {
             }
             death::Doing::Own(what, signal) => {
                 let mut finding = self.finding_of_doing(core, Class::Crash, doing.as_ref(), what);
-                finding.cpu = crash.map(|crash| crash.cpu);
+                finding.cpu = crash.and_then(|crash| death::cpu_of(&crash, &self.crew[&core].core.cpus));
                 finding.signal = signal;
                 if let Some(id) = self.book_finding(core, finding) {
                     self.to_investigate.push_back(id);

@@ -65,3 +65,21 @@ pub fn judge(facts: &Facts<'_>) -> Doing {
         (ProcessEnd::Exited(code), _) => Doing::Foreign(format!("the worker did not start (exit code {code})")),
     }
 }
+
+/// The CPU of a crash record, if it is one of the core's: a dying process may note anything.
+pub fn cpu_of(crash: &Crash, cpus: &[u32]) -> Option<u32> {
+    cpus.contains(&crash.cpu).then_some(crash.cpu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_on_a_cpu_that_is_not_the_cores_has_none() {
+        let crash =
+            |cpu| Crash { signal: 11, si_code: 1, sender_pid: 0, address: 0, cpu, instruction: 0, registers: [0; 16] };
+        let on = |cpu| cpu_of(&crash(cpu), &[2, 18]);
+        assert_eq!([2, 18, 0, 32640].map(on), [Some(2), Some(18), None, None]);
+    }
+}
