@@ -131,7 +131,7 @@ fn a_finding_is_looked_into_on_its_core_on_three_others_and_by_the_scalar_refere
     let outcome = play(&[RIGHT, wrong, RIGHT, RIGHT, RIGHT]);
     let first = &outcome.findings[0];
     let again = first.again.as_ref().expect("looked into");
-    let tally = |core, times, wrong| Tally { core, times, wrong, died: false };
+    let tally = |core, times, wrong| Tally { core, times, wrong, wrong_inputs: 0, died: false };
     assert_eq!(again.same, Some(tally(1, 10, 10)));
     assert_eq!(again.others, [tally(0, 2, 0), tally(2, 2, 0), tally(3, 2, 0)]);
     assert_eq!(again.scalar, [tally(1, 1, 0), tally(0, 1, 0)]);

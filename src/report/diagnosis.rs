@@ -154,7 +154,7 @@ mod tests {
             cause: Cause::Core,
             why: "inputs intact; C0 and golden agree; again on C1: 3 of 10".into(),
         });
-        let tally = Tally { core: 1, times: 10, wrong: 3, died: false };
+        let tally = Tally { core: 1, times: 10, wrong: 3, wrong_inputs: 0, died: false };
         report.findings.push(Finding {
             multiplier: Some(60),
             seconds_in: 23.4,

@@ -42,10 +42,14 @@ impl Answer {
     /// What it comes to, if it says anything.
     fn tally(&self, core: u32, truth: &Truth) -> Option<Tally> {
         match self {
-            Self::Died { .. } => Some(Tally { core, times: 1, wrong: 1, died: true }),
+            Self::Died { .. } => Some(Tally { core, times: 1, wrong: 1, wrong_inputs: 0, died: true }),
             Self::Results(results) if !results.is_empty() => {
-                let wrong = results.iter().filter(|&&result| result != (truth.input, truth.output)).count() as u32;
-                Some(Tally { core, times: results.len() as u32, wrong, died: false })
+                let count = |wrong: fn(&(Hex, Hex), &Truth) -> bool| {
+                    results.iter().filter(|result| wrong(result, truth)).count() as u32
+                };
+                let wrong = count(|&result, truth| result != (truth.input, truth.output));
+                let wrong_inputs = count(|result, truth| result.0 != truth.input);
+                Some(Tally { core, times: results.len() as u32, wrong, wrong_inputs, died: false })
             }
             Self::Results(_) | Self::None => None,
         }
@@ -338,5 +342,23 @@ fn in_words(answer: &Answer, truth: &Truth) -> String {
         (_, Some(Tally { times, wrong: 0, .. })) => format!("right {times} of {times} times"),
         (_, Some(Tally { times, wrong, .. })) => format!("wrong {wrong} of {times} times"),
         (_, None) => "no answer".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_inputs_are_counted_apart() {
+        let case = Case { source: Source::Golden, seed: Hex(1) };
+        let truth = Truth { case, input: Hex(5), output: Hex(7) };
+        let results = [(5, 7), (4, 7), (4, 6), (5, 6), (5, 6), (5, 6)].map(|(input, output)| (Hex(input), Hex(output)));
+        let tally = Answer::Results(results.to_vec()).tally(3, &truth).expect("it says something");
+        assert_eq!(tally, Tally { core: 3, times: 6, wrong: 5, wrong_inputs: 2, died: false });
+        assert!(tally.erred() && !tally.right());
+        let only_inputs = Answer::Results(results[..3].to_vec()).tally(3, &truth).expect("it says something");
+        assert!(!only_inputs.erred() && !only_inputs.right());
+        assert_eq!(Answer::Results(Vec::new()).tally(3, &truth), None);
     }
 }

@@ -65,28 +65,32 @@ impl Case<'_> {
 
     /// Wrong results from inputs and references that were intact.
     fn judge_wrong_results(&self, wrong: &[&Finding], corrupt: &[&Finding]) -> (Cause, String) {
-        let again: Vec<Tally> = wrong.iter().filter_map(|f| f.again.as_ref()?.same).collect();
-        let repeats = again.iter().any(|tally| !tally.right());
-        // Done again by scalar code in the very same buffers, and right: no cell of those is stuck.
+        let again = done_again(wrong);
+        let repeats = again.iter().any(Tally::erred);
+        // Agrees, but clears no memory: scalar code uses neither packed panels nor tiles.
         let scalar_right = wrong.iter().filter_map(|f| f.again.as_ref()).any(|again| {
             again.same.is_some_and(|same| !same.right())
                 && again.scalar.iter().any(|tally| tally.core == self.core && tally.right())
         });
         let stuck_cell = may_be_a_stuck_cell(wrong);
+        let often = repeats || wrong.len() >= NO_CHANCE_HITS;
         let mut why: Vec<String> = inputs(wrong).into_iter().collect();
         why.extend(self.agreement(wrong, scalar_right));
         why.extend(self.again(&again));
-        let core = if repeats { scalar_right || !stuck_cell } else { wrong.len() >= NO_CHANCE_HITS };
-        if core && (repeats || corrupt.is_empty()) {
+        if often && !stuck_cell && (repeats || corrupt.is_empty()) {
             if !corrupt.is_empty() {
                 why.push("data changed where it lay as well, which its stray stores would explain".into());
             }
             return (Cause::Core, why.join("; "));
         }
-        why.push(match (corrupt.is_empty(), repeats) {
-            (false, _) => "data changed where it lay as well: either may be the cause".into(),
-            (true, true) => "always in one place, as a stuck cell of memory would be".into(),
-            (true, false) => "seen too seldom to tell a slip of the core from a bit flipped in its buffers".into(),
+        let only_inputs = !repeats && again.iter().any(|tally| tally.wrong_inputs > 0);
+        why.push(match (corrupt.is_empty(), only_inputs, often) {
+            (false, ..) => "data changed where it lay as well: either may be the cause".into(),
+            (true, true, _) => "done again, the inputs were wrong already: made so, or changed where they lay".into(),
+            (true, false, true) => one_place(wrong).into(),
+            (true, false, false) => {
+                "seen too seldom to tell a slip of the core from a bit flipped in its buffers".into()
+            }
         });
         (Cause::Undecided, why.join("; "))
     }
@@ -103,20 +107,32 @@ impl Case<'_> {
             return (Cause::Undecided, "no other core did the same work: the core, memory or the program".into());
         }
         let mut why = vec![format!("{} did the same work unharmed", listed(&others))];
-        why.extend(self.again(&ended.iter().filter_map(|f| f.again.as_ref()?.same).collect::<Vec<_>>()));
+        why.extend(self.again(&done_again(ended)));
         why.push("a pointer broken in memory would look the same".into());
         (Cause::Core, why.join("; "))
     }
 
     /// Nothing but data that was right and changed where it lay.
     fn judge_corruption(&self, corrupt: &[&Finding]) -> (Cause, String) {
-        let again: Vec<Tally> = corrupt.iter().filter_map(|f| f.again.as_ref()?.same).collect();
-        let others = self.others_right(corrupt);
-        if again.iter().any(|tally| !tally.right()) && !others.is_empty() {
-            let why = self.again(&again).into_iter().chain([format!("with new data; {} agree", listed(&others))]);
-            return (Cause::Core, why.collect::<Vec<_>>().join(" "));
+        let again = done_again(corrupt);
+        if again.iter().any(Tally::erred) {
+            let times: u64 = again.iter().map(|tally| u64::from(tally.times)).sum();
+            let erred: u64 = again.iter().map(|tally| u64::from(tally.wrong.saturating_sub(tally.wrong_inputs))).sum();
+            let name = self.name(self.core);
+            let why = format!("right inputs made anew gave wrong results {erred} of {times} times on {name}");
+            return match self.others_right(corrupt).as_slice() {
+                [] => (Cause::Undecided, format!("{why}, and no other core did the same work")),
+                others => (Cause::Core, format!("{why}; {} {}", listed(others), agree(others))),
+            };
         }
-        let lay = "data that had been right changed where it lay, and was right when made again";
+        let lay = "data that had been right changed where it lay";
+        if again.is_empty() {
+            return (Cause::Undecided, format!("{lay}, and was not made again to tell more"));
+        }
+        let lay = match again.iter().all(Tally::right) {
+            true => format!("{lay}, and was right when made again"),
+            false => format!("{lay}, and went on changing when made again, before any result was wrong of itself"),
+        };
         let seconds = |core: u32| self.outcome.cores.get(&core).map_or(0.0, |own| own.total().cpu_ns as f64 * 1e-9);
         let elsewhere: Vec<u32> = self.outcome.cores.keys().copied().filter(|&core| core != self.core).collect();
         let theirs = self.outcome.findings.iter().filter(|f| {
@@ -146,12 +162,12 @@ impl Case<'_> {
         (!agree.is_empty()).then(|| format!("{} {verb}", listed(&agree)))
     }
 
-    /// `again on P4: 3 of 10`.
+    /// `wrong again 3 of 10 times on P4`.
     fn again(&self, tallies: &[Tally]) -> Option<String> {
         let name = self.name(self.core);
         let sum = |of: fn(&Tally) -> u32| tallies.iter().map(|tally| u64::from(of(tally))).sum::<u64>();
         let (times, wrong) = (sum(|tally| tally.times), sum(|tally| tally.wrong));
-        (times > 0).then(|| format!("again on {name}: {wrong} of {times}"))
+        (times > 0).then(|| format!("wrong again {wrong} of {times} times on {name}"))
     }
 
     /// Other cores that did the same work and never got it wrong.
@@ -166,6 +182,22 @@ impl Case<'_> {
     fn name(&self, core: u32) -> String {
         let cores = self.outcome.run.iter().flat_map(|run| &run.machine.cores);
         cores.into_iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.short.clone())
+    }
+}
+
+/// What the same core made of the same work.
+fn done_again(findings: &[&Finding]) -> Vec<Tally> {
+    findings.iter().filter_map(|f| f.again.as_ref()?.same).collect()
+}
+
+/// Why wrong results that a stuck cell could give do not blame the core.
+fn one_place(wrong: &[&Finding]) -> &'static str {
+    let bits: BTreeSet<u64> = wrong.iter().filter_map(|f| f.xor).map(|xor| xor.0).collect();
+    match (wrong.iter().any(|f| !f.element.is_empty()), wrong.len(), bits.len()) {
+        (false, ..) => "where is not known: a bad memory cell under its buffers fits as well",
+        (true, 1, _) => "seen in one place only, which fits a bad memory cell as well as a stuck lane",
+        (true, _, 1) => "the same element and bit every time fits a bad memory cell as well as a stuck lane",
+        (true, ..) => "the same element every time fits a bad memory cell as well as a stuck lane",
     }
 }
 
@@ -189,6 +221,11 @@ fn inputs(wrong: &[&Finding]) -> Option<String> {
         (false, true) => Some("the inputs themselves were made wrong".into()),
         (false, false) => Some("inputs intact or made wrong".into()),
     }
+}
+
+/// The verb to go with so many names.
+fn agree(names: &[String]) -> &'static str {
+    if names.len() == 1 { "agrees" } else { "agree" }
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -232,7 +269,7 @@ mod tests {
 
     /// Core 0 was wrong so often of ten, core 1 never, the scalar reference on core 0 so often of one.
     fn looked_into(class: Class, wrong: u32, scalar_wrong: u32) -> Finding {
-        let tally = |core, times, wrong| Tally { core, times, wrong, died: false };
+        let tally = |core, times, wrong| Tally { core, times, wrong, wrong_inputs: 0, died: false };
         let again = Again {
             same: Some(tally(0, 10, wrong)),
             others: vec![tally(1, 2, 0)],
@@ -245,26 +282,47 @@ mod tests {
 
     #[test]
     fn wrong_results_are_the_cores_where_memory_cannot_explain_them() {
-        let (cause, why) = judged(&[looked_into(Class::Miscompute, 3, 0)]);
+        let wrong = looked_into(Class::Miscompute, 3, 0);
+        let at = |element: u64, finding: &Finding| Finding { element: vec![element, 2], ..finding.clone() };
+        let (cause, why) = judged(&[wrong.clone(), at(7, &wrong)]);
         assert_eq!(cause, C, "{why}");
-        assert_eq!(why, "inputs intact; core 1, golden and core 0's own scalar code agree; again on core 0: 3 of 10");
-        // Always in one place, and scalar code in the same buffers errs as well: a stuck cell would do that.
-        let stuck = looked_into(Class::Miscompute, 10, 1);
-        assert_eq!(judged(&[stuck.clone(), stuck.clone()]).0, U);
-        let elsewhere = Finding { element: vec![7, 7], ..stuck.clone() };
-        assert_eq!(judged(&[stuck.clone(), elsewhere]).0, C);
-        let one_bit = Finding { wrong_elements: Some(1), xor: Some(Hex(0x8000)), ..stuck };
-        assert_eq!(judged(std::slice::from_ref(&one_bit)).0, U);
-        assert_eq!(judged(&[Finding { xor: Some(Hex(0x8001)), ..one_bit }]).0, C);
-        // Not seen again: one or four may be chance hits on a buffer, five with all inputs sound are not.
+        let agree = "core 1, golden and core 0's own scalar code agree";
+        assert_eq!(why, format!("inputs intact; {agree}; wrong again 6 of 20 times on core 0"));
+        // Not seen again: few may be chance hits on a buffer, five with all inputs sound are not.
         let once = looked_into(Class::Miscompute, 0, 0);
-        assert_eq!(judged(&vec![once.clone(); 1]).0, U);
-        assert_eq!(judged(&vec![once.clone(); 4]).0, U);
-        assert_eq!(judged(&vec![once.clone(); 5]).0, C);
+        let often = |count: u64| (0..count).map(|n| at(n, &once)).collect::<Vec<_>>();
+        assert_eq!(judged(&often(1)).0, U);
+        assert_eq!(judged(&often(4)).0, U);
+        assert_eq!(judged(&often(5)).0, C);
         // Beside corrupted data only what repeats is the core's.
         let corrupt = looked_into(Class::CorruptInput, 0, 0);
-        assert_eq!(judged(&[vec![once; 5], vec![corrupt.clone()]].concat()).0, U);
-        assert_eq!(judged(&[looked_into(Class::Miscompute, 3, 0), corrupt]).0, C);
+        assert_eq!(judged(&[often(5), vec![corrupt.clone()]].concat()).0, U);
+        assert_eq!(judged(&[wrong.clone(), at(7, &wrong), corrupt]).0, C);
+        // Done again on inputs that were wrong by then: that says nothing of the core.
+        let mut inputs_wrong = wrong;
+        inputs_wrong.again.as_mut().and_then(|again| again.same.as_mut()).expect("done again").wrong_inputs = 3;
+        let (cause, why) = judged(&[inputs_wrong.clone(), at(7, &inputs_wrong)]);
+        assert!(cause == U && why.contains("inputs were wrong already"), "{why}");
+    }
+
+    #[test]
+    fn what_is_always_in_one_place_may_be_a_cell_that_only_vector_code_uses() {
+        let one_bit = |wrong, scalar| Finding {
+            wrong_elements: Some(1),
+            xor: Some(Hex(0x8000)),
+            ..looked_into(Class::Miscompute, wrong, scalar)
+        };
+        // Repeating or not, and whatever scalar code says.
+        for cell in [one_bit(10, 0), one_bit(10, 1), one_bit(0, 0)] {
+            let (cause, why) = judged(&vec![cell.clone(); 6]);
+            assert_eq!(cause, U, "{why}");
+            assert!(why.contains("same element and bit every time fits a bad memory cell as well as"), "{why}");
+            let elsewhere = Finding { element: vec![7, 7], ..cell.clone() };
+            assert_eq!(judged(&[vec![cell; 5], vec![elsewhere]].concat()).0, C);
+        }
+        let (cause, why) = judged(&[one_bit(10, 0)]);
+        assert!(cause == U && why.contains("in one place only"), "{why}");
+        assert_eq!(judged(&[Finding { xor: Some(Hex(0x8001)), ..one_bit(10, 0) }]).0, C);
     }
 
     #[test]
@@ -284,8 +342,16 @@ mod tests {
             assert_eq!(judged(&vec![corrupt.clone(); 8]).0, U, "8 against 0 on the other core is no chance");
             let other = Finding { core: Some(1), ..corrupt.clone() };
             assert_eq!(judged(&[vec![corrupt; 4], vec![other; 4]].concat()).0, M);
-            // Made anew, and wrong again.
-            assert_eq!(judged(&[looked_into(class, 10, 0)]).0, C);
+            // Made anew, and wrong again: the core's only where the input was right.
+            let (cause, why) = judged(&[looked_into(class, 10, 0)]);
+            assert_eq!((cause, why.ends_with("core 1 agrees")), (C, true), "{why}");
+            let mut flipping = looked_into(class, 6, 0);
+            flipping.again.as_mut().and_then(|again| again.same.as_mut()).expect("done again").wrong_inputs = 6;
+            let (cause, why) = judged(std::slice::from_ref(&flipping));
+            assert_eq!((cause, why.contains("went on changing")), (M, true), "{why}");
+            assert_eq!(judged(&vec![flipping; 8]).0, U, "8 against 0 on the other core is no chance");
+            // A picture that memory changed cannot be done again.
+            assert_eq!(judged(&[finding(0, class)]).0, U);
         }
     }
 

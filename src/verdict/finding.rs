@@ -153,8 +153,12 @@ pub struct Tally {
     pub core: u32,
     /// How often.
     pub times: u32,
-    /// How often it was wrong.
+    /// How often it was wrong, input or output.
     pub wrong: u32,
+    /// How often of these the input was not right any more at the end: made wrong or changed where it lay, so that the output
+    /// says nothing.
+    #[serde(default)]
+    pub wrong_inputs: u32,
     /// Whether the worker died or hung of it; then it was tried once.
     pub died: bool,
 }
@@ -163,6 +167,11 @@ impl Tally {
     /// Whether it was right every time.
     pub fn right(&self) -> bool {
         self.wrong == 0 && !self.died
+    }
+
+    /// Whether the work itself went wrong: a right input gave a wrong output, or ended the worker.
+    pub fn erred(&self) -> bool {
+        self.wrong > self.wrong_inputs || self.died
     }
 }
 
