@@ -64,7 +64,9 @@ fn occasion(finding: &Finding) -> String {
 }
 
 fn again_on(name: &str, again: &Again) -> String {
-    again.same.map_or_else(String::new, |tally| format!("   again on {name}: {} of {}", tally.wrong, tally.times))
+    again
+        .same
+        .map_or_else(String::new, |tally| format!("   wrong again {} of {} times on {name}", tally.wrong, tally.times))
 }
 
 /// `bit 15 in 7 of 7; lane 3 in 7 of 7 (last coordinate modulo 16)`.
@@ -152,7 +154,7 @@ mod tests {
             lanes: vec![(3, 5), (4, 2)],
             elements: Vec::new(),
             cause: Cause::Core,
-            why: "inputs intact; C0 and golden agree; again on C1: 3 of 10".into(),
+            why: "inputs intact; C0 and golden agree; wrong again 3 of 10 times on C1".into(),
         });
         let tally = Tally { core: 1, times: 10, wrong: 3, wrong_inputs: 0, died: false };
         report.findings.push(Finding {
@@ -166,13 +168,13 @@ mod tests {
         });
         let want = " C1 (CPU 1): 7 findings: miscompute
   first   0:23  solo  gemm-f32/avx2/multiply  60x
-  bits    want 0x2a  got 0x802a   again on C1: 3 of 10
+  bits    want 0x2a  got 0x802a   wrong again 3 of 10 times on C1
   where   of 7 wrong elements: bit 15 in 7; lane 3 in 5, 4 in 2 (last coordinate
           modulo 16)
   rate    7 errors in 2.1 T operations: one in 300 G (95 %: 146 G to 746 G)
   clock   most at 60x: 7 in 41 s, 0 in 52 s otherwise
-  cause   core, not memory: inputs intact; C0 and golden agree; again on C1: 3
-          of 10
+  cause   core, not memory: inputs intact; C0 and golden agree; wrong again 3 of
+          10 times on C1
   at 57x  0 errors in 11 s on C1 (too short to clear it)
   at 55x  0 errors in 41 s on C1 (the same rate would have shown)
 ";

@@ -34,6 +34,7 @@ pub fn render(report: &Report) -> String {
     if report.findings.len() > SHOWN {
         let _ = writeln!(out, "... and {} more findings, all in --json", report.findings.len() - SHOWN);
     }
+    out += &breaks(report);
     for note in &report.notes {
         let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
     }
@@ -41,6 +42,31 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(out, "{}", wrapped(line, "  "));
     }
     let _ = writeln!(out, "Run {}. Again: oddcore report {}", report.run, report.run);
+    out
+}
+
+/// When and at what the run was broken off, and what was running when the journal ended.
+fn breaks(report: &Report) -> String {
+    let during = |load: Option<&str>, kernel: Option<&str>, cores: &[u32]| {
+        let of = |core: &u32| report.machine.cores.iter().find(|known| known.core == *core);
+        let name = |core: &u32| of(core).map_or_else(|| format!("core {core}"), |known| known.short.clone());
+        let on = (!cores.is_empty()).then(|| format!("on {}", cores.iter().map(name).collect::<Vec<_>>().join(" ")));
+        let parts = [load.map(|load| format!("{load} load")), kernel.map(str::to_owned), on];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    };
+    let mut out = String::new();
+    let mut line = |parts: [&str; 3]| {
+        let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(out, "{}", wrapped(&said.join(": "), "  "));
+    };
+    for broken in &report.interruptions {
+        let at = during(broken.load.as_deref(), broken.kernel.as_deref(), &broken.cores);
+        let what = format!("{} {}", broken.at, broken.reason.name());
+        line([&what, &at, broken.why.as_deref().unwrap_or_default()]);
+    }
+    if let Some(open) = &report.open_step {
+        line(["not ended", &during(Some(&open.load), open.kernel.as_deref(), &open.cores), ""]);
+    }
     out
 }
 
@@ -205,7 +231,7 @@ pub fn finding_lines(report: &Report, finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Interruption, LossReason};
+    use crate::verdict::{Interruption, LossReason, OpenStep};
 
     #[test]
     fn a_run_that_was_gone_on_with_claims_no_length_and_one_on_a_clock_set_back_no_negative_one() {
@@ -224,5 +250,23 @@ mod tests {
         assert_eq!(reasons(&report), "");
         report.cores[1].reason = Some("its CPU went away; given up".into());
         assert!(reasons(&report).contains("pass: its CPU went away; given up"), "{}", reasons(&report));
+    }
+
+    #[test]
+    fn breaks_and_the_open_step_are_told() {
+        let mut report = super::super::tests::report(2, |_| vec![]);
+        assert_eq!(breaks(&report), "");
+        let (at, reason) = ("2026-01-01T00:00:30Z".to_owned(), LossReason::LostToReset);
+        let (why, load, kernel) = (Some("it froze".to_owned()), Some("solo".to_owned()), Some("gemm-f32".to_owned()));
+        report.interruptions.push(Interruption { at: at.clone(), reason, why, load, kernel, cores: vec![1] });
+        let reason = LossReason::Interrupted;
+        report.interruptions.push(Interruption { at, reason, why: None, load: None, kernel: None, cores: vec![] });
+        report.open_step = Some(OpenStep { load: "together".into(), kernel: None, cores: vec![0, 1] });
+        let said = "2026-01-01T00:00:30Z lost-to-reset: solo load, gemm-f32, on C1: it froze
+2026-01-01T00:00:30Z interrupted
+not ended: together load, on C0 C1
+";
+        assert_eq!(breaks(&report), said);
+        assert!(render(&report).contains(said));
     }
 }
