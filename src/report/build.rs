@@ -6,10 +6,17 @@ use super::{Checked, CoreReport, EvidenceReport, KernelReport, Multiplier, Repor
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::Core,
-    verdict::{CoreOutcome, CoreVerdict, Outcome, catches_every_s, diagnose, errors_of, passes},
+    verdict::{
+        Cause, Class, CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, duration,
+        errors_of, passes,
+    },
 };
 
 const NS: f64 = 1e-9;
+/// Less checked time than this on any core validates nothing.
+const VALIDATES_S: f64 = 3600.0;
+/// Of work whose footprint, instruction set or variant nobody noted.
+const UNKNOWN: &str = "unknown";
 
 impl Report {
     /// The report of an outcome; `None` if the journal has no opening record.
@@ -68,9 +75,9 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
             kernel_s: total.kernel_ns as f64 * NS,
             check_s: total.check_ns as f64 * NS,
         },
-        evidence: evidence(own),
+        evidence: evidence(outcome, own, core.core),
         passes: passes(outcome, core.core),
-        kernels: kernels(own),
+        kernels: kernels(outcome, own, core.core),
         diagnosis: diagnose(outcome, core.core),
     }
 }
@@ -109,10 +116,15 @@ fn spread(clocks: &BTreeMap<u32, u64>) -> Option<Spread> {
     Some(Spread { min, median, max })
 }
 
-fn evidence(own: &CoreOutcome) -> Vec<EvidenceReport> {
+fn evidence(outcome: &Outcome, own: &CoreOutcome, core: u32) -> Vec<EvidenceReport> {
     let mut sums: BTreeMap<(Option<u32>, &str, &str, &str), Evidence> = BTreeMap::new();
     for (key, part) in &own.evidence {
         sums.entry((key.multiplier, &key.load, &key.footprint, &key.isa)).or_default().add(part);
+    }
+    for finding in beside_blocks(outcome, core) {
+        let (footprint, isa) = work_of(own, finding);
+        let sum = sums.entry((finding.multiplier, &finding.load, footprint, isa)).or_default();
+        sum.findings = sum.findings.saturating_add(1);
     }
     let report = |((multiplier, load, footprint, isa), sum): ((Option<u32>, &str, &str, &str), Evidence)| {
         // CPU time, not wall time: a starved worker proves nothing.
@@ -132,10 +144,27 @@ fn evidence(own: &CoreOutcome) -> Vec<EvidenceReport> {
     sums.into_iter().map(report).collect()
 }
 
-fn kernels(own: &CoreOutcome) -> Vec<KernelReport> {
+/// Footprint and instruction set of a finding's work: those of the core's other work with that variant.
+fn work_of<'a>(own: &'a CoreOutcome, finding: &Finding) -> (&'a str, &'a str) {
+    let work = (finding.kernel.as_deref(), finding.variant.as_deref());
+    let same = own.evidence.keys().find(|key| work == (Some(key.kernel.as_str()), Some(key.variant.as_str())));
+    if let Some(key) = same {
+        return (&key.footprint, &key.isa);
+    }
+    let kernel = work.0.and_then(oddcore_kernels::find);
+    let variant = kernel.and_then(|kernel| kernel.variants().iter().find(|variant| Some(variant.name) == work.1));
+    (UNKNOWN, variant.map_or(UNKNOWN, |variant| variant.isa.name()))
+}
+
+fn kernels(outcome: &Outcome, own: &CoreOutcome, core: u32) -> Vec<KernelReport> {
     let mut sums: BTreeMap<(&str, &str), Evidence> = BTreeMap::new();
     for (key, part) in &own.evidence {
         sums.entry((&key.kernel, &key.variant)).or_default().add(part);
+    }
+    for finding in beside_blocks(outcome, core) {
+        let Some(kernel) = &finding.kernel else { continue };
+        let sum = sums.entry((kernel, finding.variant.as_deref().unwrap_or(UNKNOWN))).or_default();
+        sum.findings = sum.findings.saturating_add(1);
     }
     let report = |((kernel, variant), sum): ((&str, &str), Evidence)| KernelReport {
         kernel: kernel.to_owned(),
@@ -157,10 +186,17 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
         advice.push("This was a drill: the fault was injected on purpose, and says nothing about the machine.".into());
         return advice;
     }
-    for &core in outcome.cores.keys() {
-        if outcome.verdict_of(core) != CoreVerdict::Fail {
-            continue;
-        }
+    let failed: Vec<u32> =
+        outcome.cores.keys().copied().filter(|&core| outcome.verdict_of(core) == CoreVerdict::Fail).collect();
+    let fits_memory: Vec<String> =
+        failed.iter().filter(|&&core| may_be_memory(outcome, core)).map(|&core| name(core)).collect();
+    if !fits_memory.is_empty() {
+        advice.push(format!(
+            "{}: what was seen fits memory as well. Test that first (memtest86+, a night), before lowering a ratio.",
+            fits_memory.join(", ")
+        ));
+    }
+    for core in failed {
         let highest = outcome.findings.iter().filter(|f| f.core == Some(core)).filter_map(|f| f.multiplier).max();
         let ratio = highest.map_or_else(String::new, |at| format!(" (it failed at {at}x)"));
         advice.push(format!(
@@ -174,7 +210,7 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     }
     if advice.is_empty() {
         advice.push(match outcome.exit_code() {
-            0 => "Too short to validate anything. For hours of it: oddcore run --for 8h".into(),
+            0 => worth(outcome),
             _ if outcome.ended.is_none() => format!(
                 "The run has not ended. If it is not running any more, go on with it: oddcore resume {}",
                 run.run
@@ -185,13 +221,110 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     advice
 }
 
+/// Whether memory may be behind a core's findings.
+fn may_be_memory(outcome: &Outcome, core: u32) -> bool {
+    let mut own = outcome.findings.iter().filter(|finding| finding.core == Some(core));
+    own.all(|finding| matches!(finding.class, Class::CorruptInput | Class::CorruptReference))
+        || diagnose(outcome, core).is_some_and(|diagnosis| diagnosis.cause != Cause::Core)
+}
+
+/// What a run without errors is worth, by the core that was checked least.
+fn worth(outcome: &Outcome) -> String {
+    let tested = || outcome.cores.values().filter(|own| own.under_test);
+    let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
+    if least_s < VALIDATES_S {
+        return "Too short to validate anything. For hours of it: oddcore run --for 8h".into();
+    }
+    let (count, least) = (tested().count(), duration(least_s));
+    let cores = if count == 1 { "on the core tested" } else { "on each core tested" };
+    format!("At least {least} of checked CPU time {cores}; what that would have caught is said above.")
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{
-        journal::read_from,
-        report::{Report, text},
-        verdict::Outcome,
+        journal::{Record, read_from, record::EvidenceKey},
+        report::text,
+        verdict::finding::tests::finding,
     };
+
+    /// An outcome of a made-up run on two cores, after these records.
+    fn outcome(records: Vec<Record>) -> Outcome {
+        let bytes = include_bytes!("../../tests/fixtures/journals/format-1-drill.journal");
+        let read = read_from("made-up", &bytes[..]).expect("a journal");
+        let Some(Record::RunStarted(mut run)) = read.records.into_iter().next() else { panic!("no opening record") };
+        run.drill = false;
+        Outcome::of(&[Record::RunStarted(run)].into_iter().chain(records).collect::<Vec<_>>())
+    }
+
+    /// Checked work of a core.
+    fn work(core: u32, seconds: u64) -> Record {
+        let key = EvidenceKey {
+            multiplier: Some(60),
+            load: "solo".into(),
+            kernel: "gemm-f32".into(),
+            variant: "avx2".into(),
+            isa: "avx2".into(),
+            footprint: "L3".into(),
+        };
+        let part = Evidence { iterations: 1, operations: 9, cpu_ns: seconds * 1_000_000_000, ..Evidence::default() };
+        Record::Evidence { core, parts: vec![(key, part)], clocks: vec![] }
+    }
+
+    #[test]
+    fn what_no_block_counted_is_in_evidence_and_kernels() {
+        let at_60 = |class| Record::Finding(Box::new(Finding { multiplier: Some(60), ..finding(0, class) }));
+        let unmeasured = Record::Finding(Box::new(finding(0, Class::Hang)));
+        let nowhere = Record::Finding(Box::new(Finding::blank(0, Class::LostToReset, "solo".into(), 1.0)));
+        let counted_by_its_block = Record::Finding(Box::new(finding(0, Class::Miscompute)));
+        let records = vec![work(0, 30), at_60(Class::Crash), unmeasured, nowhere, counted_by_its_block];
+        let report = Report::of(&outcome(records)).expect("a report");
+        let core = &report.cores[0];
+        let evidence: Vec<_> =
+            core.evidence.iter().map(|e| (e.multiplier, e.footprint.as_str(), e.isa.as_str(), e.findings)).collect();
+        assert_eq!(evidence, [(None, "L3", "avx2", 1), (None, "unknown", "unknown", 1), (Some(60), "L3", "avx2", 1)]);
+        assert_eq!(core.evidence[2].catches_every_s, catches_every_s(core.evidence[2].seconds, 1));
+        let kernels: Vec<_> =
+            core.kernels.iter().map(|k| (k.kernel.as_str(), k.variant.as_str(), k.findings)).collect();
+        assert_eq!(kernels, [("gemm-f32", "avx2", 2)]);
+        let sum = |findings: &mut dyn Iterator<Item = u64>| findings.sum::<u64>();
+        assert_eq!(
+            sum(&mut core.passes.iter().map(|p| p.findings)),
+            sum(&mut core.evidence.iter().map(|e| e.findings))
+        );
+    }
+
+    #[test]
+    fn a_run_is_called_too_short_only_by_the_hours_of_its_least_tested_core() {
+        let ended = || Record::RunEnded { at: "2026-01-01T00:00:00Z".into() };
+        let advised = |seconds: [u64; 2]| {
+            let outcome = outcome(vec![work(0, seconds[0]), work(1, seconds[1]), ended()]);
+            assert_eq!(outcome.exit_code(), 0);
+            Report::of(&outcome).expect("a report").advice
+        };
+        assert!(advised([9000, 3599])[0].starts_with("Too short"));
+        let long = advised([9000, 7200]);
+        assert_eq!(
+            long,
+            ["At least 2 h of checked CPU time on each core tested; what that would have caught is said above."]
+        );
+    }
+
+    #[test]
+    fn what_may_be_memory_is_to_be_tested_before_a_ratio_is_lowered() {
+        let advised = |findings: Vec<Finding>| {
+            let findings = findings.into_iter().map(|finding| Record::Finding(Box::new(finding)));
+            let records = [work(0, 30), work(1, 30)].into_iter().chain(findings).collect();
+            Report::of(&outcome(records)).expect("a report").advice
+        };
+        for class in [Class::CorruptInput, Class::CorruptReference, Class::Miscompute, Class::LostToReset] {
+            let advice = advised(vec![finding(0, class)]);
+            assert!(advice[0].contains("fits memory") && advice[1].contains("lower its ratio"), "{advice:?}");
+        }
+        let advice = advised(vec![finding(0, Class::Comparison)]);
+        assert!(advice.len() == 1 && advice[0].contains("lower its ratio"), "{advice:?}");
+    }
 
     /// A night's journal with every count at the most that its field holds, as no run but a damaged one could leave it.
     #[test]

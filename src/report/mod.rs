@@ -150,7 +150,7 @@ pub struct EvidenceReport {
     pub iterations: u64,
     /// Operations.
     pub operations: u64,
-    /// Mismatches.
+    /// Errors: mismatches, ends of workers, votes.
     pub findings: u64,
     /// The longest mean time between errors that this would have caught with 95 % confidence, in seconds.
     pub catches_every_s: Option<f64>,
@@ -167,6 +167,6 @@ pub struct KernelReport {
     pub iterations: u64,
     /// Operations.
     pub operations: u64,
-    /// Mismatches.
+    /// Errors: mismatches, ends of workers, votes.
     pub findings: u64,
 }

@@ -14,4 +14,4 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
 pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
 pub use loss::{Loss, LossReason};
-pub use pass::{Pass, catches, catches_every_s, duration, errors_of, passes, sentence};
+pub use pass::{Pass, beside_blocks, catches, catches_every_s, duration, errors_of, passes, sentence};

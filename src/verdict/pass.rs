@@ -60,7 +60,7 @@ pub fn catches_every_s(seconds: f64, findings: u64) -> Option<f64> {
 /// worker may die before it tells of the block in which it found one.
 pub fn errors_of(outcome: &Outcome, core: u32) -> u64 {
     let in_blocks: u64 = outcome.cores.get(&core).map_or(0, |own| own.total().findings);
-    let beside = outcome.findings.iter().filter(|finding| is_of(finding, core) && !in_a_block(finding)).count() as u64;
+    let beside = beside_blocks(outcome, core).count() as u64;
     let counted = outcome.counted.iter().filter(|((c, _, class), _)| *c == core && ends_a_worker(*class));
     let sum = counted.map(|(_, &count)| count).fold(in_blocks.saturating_add(beside), u64::saturating_add);
     sum.max(outcome.findings.iter().filter(|finding| finding.core == Some(core)).count() as u64)
@@ -130,13 +130,16 @@ pub(super) fn sums(
             sums.entry((key.multiplier, key.load.clone())).or_default().add(part);
         }
     }
-    for finding in &outcome.findings {
-        if is_of(finding, core) && !in_a_block(finding) && wanted(&finding.load) {
-            let sum = sums.entry((finding.multiplier, finding.load.clone())).or_default();
-            sum.findings = sum.findings.saturating_add(1);
-        }
+    for finding in beside_blocks(outcome, core).filter(|finding| wanted(&finding.load)) {
+        let sum = sums.entry((finding.multiplier, finding.load.clone())).or_default();
+        sum.findings = sum.findings.saturating_add(1);
     }
     sums
+}
+
+/// Findings of `core`, or of which it is a suspect, that no block of work counted in its evidence: ends of workers, votes.
+pub fn beside_blocks(outcome: &Outcome, core: u32) -> impl Iterator<Item = &Finding> {
+    outcome.findings.iter().filter(move |finding| is_of(finding, core) && !in_a_block(finding))
 }
 
 fn is_of(finding: &Finding, core: u32) -> bool {
