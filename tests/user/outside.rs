@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use oddcore::{report::Report, verdict::Class};
+use oddcore::{
+    report::Report,
+    verdict::{Cause, Class, Repeat},
+};
 use oddcore_kernels::{Golden, Kernel};
 use rustix::{
     process::Pid,
@@ -190,7 +193,10 @@ fn a_flipped_picture_is_corrupt_input() {
     for finding in &report.findings {
         assert_eq!(finding.class, Class::CorruptInput, "{finding:?}");
         assert_eq!(finding.core, report.findings[0].core, "{:?}", report.findings);
+        assert_eq!(finding.repeat, Repeat::Unknown, "the same broken picture proves nothing: {finding:?}");
     }
+    let diagnosis = report.cores.iter().find_map(|core| core.diagnosis.as_ref()).expect("of the core blamed");
+    assert_eq!(diagnosis.cause, Cause::Undecided, "{}", diagnosis.why);
 }
 
 /// Moves the lanes of a worker to another CPU, as the kernel does when theirs goes offline.
