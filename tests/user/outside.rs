@@ -11,6 +11,7 @@ use std::{
 };
 
 use oddcore::{
+    journal::{self, JOURNAL_FILE, Record},
     report::Report,
     verdict::{Cause, Class, Repeat},
 };
@@ -35,21 +36,28 @@ type Signs = HashMap<[u8; SIGN], [u8; SIGN]>;
 /// A run on the first core that may be tested, on one kernel.
 struct Run {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Run {
     fn start(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let child = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
-            .args(["run", "--json", "-"])
+            .args(["run", "--json", "-", "--runs"])
+            .arg(folder.path())
             .args(more)
-            .env("XDG_STATE_HOME", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("starts");
-        Self { child, _folder: folder }
+        Self { child, folder }
+    }
+
+    /// Whether its pre-pass is over: until then a buffer may not have been digested yet, nor a picture sealed.
+    fn is_at_work(&self) -> bool {
+        let journals = journal::newest_runs(self.folder.path()).into_iter().map(|run| run.join(JOURNAL_FILE));
+        let mut records = journals.filter_map(|path| journal::read(&path).ok()).flat_map(|read| read.records);
+        records.any(|record| matches!(record, Record::StepEnded { .. }))
     }
 
     /// The workers that are there now.
@@ -120,6 +128,9 @@ fn signs(kernel: &dyn Kernel, stage: usize) -> Signs {
 /// the system does not let us.
 fn flip_while_it_runs(run: &mut Run, signs: &Signs, times: u64) -> Option<()> {
     let mut flips = 0;
+    while !run.is_at_work() && run.child.try_wait().expect("ours").is_none() {
+        thread::sleep(Duration::from_millis(50));
+    }
     while flips < times && run.child.try_wait().expect("ours").is_none() {
         thread::sleep(Duration::from_millis(200));
         let Some(&worker) = run.workers().first() else { continue };
