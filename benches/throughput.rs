@@ -1,13 +1,27 @@
-//! Each kernel's variants side by side, by CPU time, median of several: `cargo bench --bench throughput`. Swept by a test:
-//! every kernel of the list takes part. The float product runs beside matrixmultiply.
+//! Each kernel's variants side by side, by CPU time, median of several: `cargo bench --bench throughput -- [NAME...]`. Swept by a
+//! test: every kernel of the list takes part. Products are also given as a share of what their variant's instructions reach on
+//! registers alone, the two measured in turn. The float product runs beside matrixmultiply.
 
 use std::sync::atomic::AtomicU64;
 
-use oddcore_kernels::{Size, all};
+use oddcore_kernels::{Job, Kernel, Size, Token, all};
 
 const ROUNDS: usize = 9;
+/// Turns of run and peak.
+const TURNS: usize = 41;
+/// Steps of a peak loop: tens of microseconds.
+const PEAK_STEPS: u64 = 20_000;
 /// The kernels that take part, by name, so that the sweep sees a forgotten one.
-const KERNELS: [&str; 3] = ["gemm-u8s8-i32", "gemm-f32", "resize-lanczos-u8"];
+const KERNELS: [&str; 8] = [
+    "gemm-u8s8-i32",
+    "gemm-f32",
+    "resize-lanczos-u8",
+    "gemm-s8s8-i32",
+    "gemm-f64",
+    "gemm-f16-f32",
+    "gemm-bf16-f32",
+    "gemm-u8s4-i32",
+];
 
 fn cpu_s() -> f64 {
     #[cfg(unix)]
@@ -23,27 +37,46 @@ fn cpu_s() -> f64 {
     }
 }
 
+fn once_s(work: impl FnOnce()) -> f64 {
+    let start = cpu_s();
+    work();
+    cpu_s() - start
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn median_s(mut work: impl FnMut()) -> f64 {
     work();
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = cpu_s();
-            work();
-            cpu_s() - start
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+    median((0..ROUNDS).map(|_| once_s(&mut work)).collect())
+}
+
+/// The job's share of its variant's peak: median of the turns.
+fn share_of_peak(kernel: &dyn Kernel, job: &mut dyn Job, token: Token) -> Option<f64> {
+    kernel.peak(token, 1)?;
+    let turns = (0..TURNS).map(|_| {
+        let mut operations = 0;
+        let peak_s = once_s(|| operations = kernel.peak(token, PEAK_STEPS).unwrap_or(0));
+        let run_s = once_s(|| job.run(token, &AtomicU64::new(0), None));
+        job.operations() as f64 / run_s * peak_s / operations as f64
+    });
+    Some(median(turns.collect()))
 }
 
 fn main() {
-    for kernel in all().iter().filter(|kernel| KERNELS.contains(&kernel.name())) {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let chosen = |kernel: &&&dyn Kernel| {
+        KERNELS.contains(&kernel.name()) && (named.is_empty() || named.iter().any(|name| name == kernel.name()))
+    };
+    for kernel in all().iter().filter(chosen) {
         let mut job = kernel.new_job();
         let mut scalar_s = None;
         for variant in kernel.variants().iter().rev() {
             let Some(token) = variant.isa.token() else {
                 println!(
-                    "{:18} {:12} skipped: no {}",
+                    "{:18} {:14} skipped: no {}",
                     kernel.name(),
                     variant.name,
                     variant.isa.missing().unwrap_or("?")
@@ -59,13 +92,15 @@ fn main() {
                 operations += job.operations();
             }
             let base = *scalar_s.get_or_insert(run_s);
+            let share = share_of_peak(*kernel, job.as_mut(), token);
             println!(
-                "{:18} {:12} {:8.1} Gop/s  {:6.1} x scalar  comparing {:4.1} % of it",
+                "{:18} {:14} {:8.1} Gop/s  {:6.1} x scalar  comparing {:4.1} % of it{}",
                 kernel.name(),
                 variant.name,
                 operations as f64 / run_s * 1e-9,
                 base / run_s,
-                100.0 * check_s / run_s
+                100.0 * check_s / run_s,
+                share.map_or(String::new(), |share| format!("  {share:.3} of peak"))
             );
         }
     }
@@ -93,5 +128,5 @@ fn main() {
             );
         }
     });
-    println!("{:18} {:12} {:8.1} Gop/s", "matrixmultiply", "f32", 2.0 * (m * n * k) as f64 / seconds * 1e-9);
+    println!("{:18} {:14} {:8.1} Gop/s", "matrixmultiply", "f32", 2.0 * (m * n * k) as f64 / seconds * 1e-9);
 }

@@ -16,8 +16,8 @@ pub struct Variant {
 
 impl Variant {
     /// The variant of an instruction set, named after it.
-    pub(crate) const fn of(isa: Isa, name: &'static str) -> Self {
-        Self { name, isa }
+    pub(crate) const fn of(isa: Isa) -> Self {
+        Self { name: isa.name(), isa }
     }
 }
 
@@ -118,6 +118,9 @@ pub trait Kernel: Sync {
     fn takes_pictures(&self) -> bool;
     /// Buffers to run it in, empty yet.
     fn new_job(&self) -> Box<dyn Job>;
+    /// Runs the multiply-adds of that variant on registers alone for so many steps of its inner loop, and returns the
+    /// operations done: what nothing that also loads can exceed. `None` where a variant has no such loop.
+    fn peak(&self, token: Token, steps: u64) -> Option<u64>;
     /// Computes once and returns each stage's values.
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture>;
 }

@@ -7,7 +7,9 @@
 
 extern crate alloc;
 
+mod buffer;
 pub mod chain;
+mod data;
 mod digest;
 mod gemm;
 mod goldens;
@@ -16,16 +18,31 @@ mod kernel;
 mod resize;
 mod rng;
 
-pub use isa::{Avx2Fma, Avx512F, Avx512Vnni, AvxVnni, Isa, Token};
+pub use isa::{Isa, Token};
 pub use kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant};
 
 static GEMM_U8S8_I32: gemm::Gemm<gemm::U8S8I32> = gemm::Gemm::new();
 static GEMM_F32: gemm::Gemm<gemm::F32> = gemm::Gemm::new();
+static GEMM_S8S8_I32: gemm::Gemm<gemm::S8S8I32> = gemm::Gemm::new();
+static GEMM_F64: gemm::Gemm<gemm::F64> = gemm::Gemm::new();
+static GEMM_F16_F32: gemm::Gemm<gemm::F16F32> = gemm::Gemm::new();
+static GEMM_BF16_F32: gemm::Gemm<gemm::Bf16F32> = gemm::Gemm::new();
+static GEMM_U8S4_I32: gemm::Gemm<gemm::U8S4I32> = gemm::Gemm::new();
 
-/// Every kernel. Adding one is a file and a line here; a test sweeps the list.
+/// Every kernel. Adding one is a file and a line here; a test sweeps the list. New ones go to the end: a kernel's place is part
+/// of its goldens' seeds.
 pub fn all() -> &'static [&'static dyn Kernel] {
-    static ALL: [&dyn Kernel; 3] = [&GEMM_U8S8_I32, &GEMM_F32, &resize::LanczosU8];
-    &ALL
+    static ALL: &[&dyn Kernel] = &[
+        &GEMM_U8S8_I32,
+        &GEMM_F32,
+        &resize::LanczosU8,
+        &GEMM_S8S8_I32,
+        &GEMM_F64,
+        &GEMM_F16_F32,
+        &GEMM_BF16_F32,
+        &GEMM_U8S4_I32,
+    ];
+    ALL
 }
 
 /// The kernel of that name.

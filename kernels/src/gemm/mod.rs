@@ -1,31 +1,40 @@
 //! Matrix products: what all of them share. `C[M,N] = A[M,K] · B[K,N]`, A row-major; how B is stored is the product's own.
 
+mod bf16_f32;
+mod f16_f32;
 mod f32;
+mod f64;
+mod reference;
+mod s8s8_i32;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod tile;
+mod u8s4_i32;
 mod u8s8_i32;
 
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::{
     marker::PhantomData,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 
-pub(crate) use f32::F32;
-pub(crate) use u8s8_i32::U8S8I32;
+pub(crate) use {
+    bf16_f32::Bf16F32, f16_f32::F16F32, f32::F32, f64::F64, s8s8_i32::S8S8I32, u8s4_i32::U8S4I32, u8s8_i32::U8S8I32,
+};
 
 use crate::{
-    digest::{bits, copy, differences, digest, flip, resize},
+    buffer::Buffer,
+    digest::{bits, differences, digest, flip},
     isa::Token,
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
     rng::Rng,
 };
 
 const STAGES: &[&str] = &["pack", "multiply"];
-pub(crate) const STAGE_PACK: u64 = 0;
-pub(crate) const STAGE_MULTIPLY: u64 = 1;
+const STAGE_PACK: u64 = 0;
+const STAGE_MULTIPLY: u64 = 1;
 
 /// Dimensions of a fresh input.
 const FRESH: (usize, usize) = (33, 160);
@@ -39,34 +48,100 @@ pub(crate) struct Shape {
 }
 
 /// What is particular to one product.
-pub(crate) trait Product: Sync + 'static {
+pub(crate) trait Product: Tiles + Sync + Sized + 'static {
     type A: Pod + Send;
+    /// A word: [`Self::GROUP`] consecutive k of a column.
     type B: Pod + Send;
-    type C: Pod + Send;
-    /// Buffers of the variants: packed operands and tiles.
-    type Scratch: Default + Send;
+    type C: Pod + Default + Send;
     const NAME: &'static str;
     const SUMMARY: &'static str;
     const VARIANTS: &'static [Variant];
     const GOLDENS: &'static [Golden];
     const GOLDEN: Shape;
-    /// NumPy's names of the element types of A, B and C.
+    /// NumPy's names of the element types of A, B and C as they are shown.
     const TYPES: [&'static str; 3];
+    const GROUP: usize;
+    /// Columns of a panel of B: as many as the widest vector has sums. B is kept as libraries keep weights, in panels
+    /// `[N/PANEL][K/GROUP][PANEL]` of words, an even number of them; what lies outside of the matrix is zero.
+    const PANEL: usize = 64 / size_of::<Self::C>();
 
-    fn fill(rng: &mut Rng, a: &mut [Self::A], b: &mut [Self::B]);
-    /// B as it is shown: row-major `K x N`.
-    fn row_major_b(shape: Shape, b: &[Self::B]) -> Vec<Self::B>;
-    fn multiply(token: Token, shape: Shape, data: Data<'_, Self>, stage: &AtomicU64, fault: Option<Fault>);
-    fn freivalds(shape: Shape, a: &[Self::A], b: &[Self::B], c: &[Self::C], rng: &mut Rng) -> Option<bool>;
+    /// Bits of C that a drill may flip: any of an integer's; of a float's the one that no later sum can absorb, the highest of
+    /// the exponent.
+    const STRIKES: Range<u32>;
+
+    /// Makes A and B.
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [Self::A], b: &mut [Self::B]);
+    /// The bytes of B as it is shown: row-major `K x N`.
+    fn show_b(shape: Shape, b: &[Self::B]) -> Vec<u8>;
+    /// The scalar reference: adds to C the products of these k, which begin at a whole word of B, by the order of arithmetic
+    /// written at the head of the product's file.
+    fn reference(shape: Shape, a: &[Self::A], b: &[Self::B], c: &mut [Self::C], ks: Range<usize>);
+    /// Takes from a row of C what its sums are too large by.
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", not(feature = "scalar-only"))),
+        expect(dead_code, reason = "only vectors need it")
+    )]
+    fn subtract(row: &mut [Self::C], correction: &[Self::C]) {
+        let _ = (row, correction);
+        unreachable!("only integers are corrected")
+    }
+    /// See [`Job::freivalds`].
+    fn freivalds(shape: Shape, a: &[Self::A], b: &[Self::B], c: &[Self::C], rng: &mut Rng) -> Option<bool> {
+        let _ = (shape, a, b, c, rng);
+        None
+    }
 }
 
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+use tile::{Tiles, Workspace};
+/// No vector code in this build.
+#[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+pub(crate) trait Tiles {}
+#[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+impl<P> Tiles for P {}
+#[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+type Workspace = ();
+
 /// The buffers of one product.
-pub(crate) struct Data<'a, P: Product + ?Sized> {
-    pub(crate) a: &'a [P::A],
-    pub(crate) b: &'a [P::B],
-    pub(crate) c: &'a mut [P::C],
-    #[cfg_attr(feature = "scalar-only", expect(dead_code, reason = "only vectors pack"))]
-    pub(crate) scratch: &'a mut P::Scratch,
+struct Data<'a, P: Product> {
+    a: &'a [P::A],
+    b: &'a [P::B],
+    c: &'a mut [P::C],
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", not(feature = "scalar-only"))),
+        expect(dead_code, reason = "only vectors pack")
+    )]
+    scratch: &'a mut Workspace,
+}
+
+/// The drill of all products: a bit of a sum between two blocks of k.
+fn strike<P: Product>(c: &mut [P::C], fault: Fault) {
+    let bit = P::STRIKES.start + fault.bit % P::STRIKES.len() as u32;
+    flip(c, Fault { bit, ..fault });
+}
+
+/// The product by the scalar reference; blocks of k only exist so that a drill can strike between them.
+fn scalar<P: Product>(shape: Shape, data: Data<'_, P>, fault: Option<Fault>) {
+    data.c.fill(P::C::zeroed());
+    let steps = shape.k.div_ceil(P::GROUP);
+    let block = P::GROUP * if fault.is_some() { block_steps(steps, steps) } else { steps };
+    for from in (0..shape.k).step_by(block) {
+        P::reference(shape, data.a, data.b, data.c, from..(from + block).min(shape.k));
+        if let (0, Some(fault)) = (from, fault) {
+            strike::<P>(data.c, fault);
+        }
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+fn vector<P: Product>(token: Token, shape: Shape, data: Data<'_, P>, stage: &AtomicU64, fault: Option<Fault>) {
+    let multiply = tile::Multiply { shape, data, stage, fault };
+    P::with_tile(token, multiply).unwrap_or_else(|| no_such_variant(P::NAME, token));
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+fn vector<P: Product>(token: Token, _: Shape, _: Data<'_, P>, _: &AtomicU64, _: Option<Fault>) {
+    no_such_variant(P::NAME, token)
 }
 
 /// A product as a kernel.
@@ -107,6 +182,16 @@ impl<P: Product> Kernel for Gemm<P> {
         Box::new(GemmJob::<P>::default())
     }
 
+    #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+    fn peak(&self, token: Token, steps: u64) -> Option<u64> {
+        P::with_tile(token, tile::Peak { steps })
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+    fn peak(&self, _: Token, _: u64) -> Option<u64> {
+        None
+    }
+
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture> {
         if picture.is_some() {
             return Err(NoPicture);
@@ -121,10 +206,10 @@ impl<P: Product> Kernel for Gemm<P> {
             shape,
             bytes: bytes.to_vec(),
         };
-        let b = P::row_major_b(job.shape, &job.b);
+        let b = P::show_b(job.shape, &job.b);
         Ok(vec![
             stage("a", P::TYPES[0], vec![m, k], bytemuck::cast_slice(&job.a)),
-            stage("b", P::TYPES[1], vec![k, n], bytemuck::cast_slice(&b)),
+            stage("b", P::TYPES[1], vec![k, n], &b),
             stage("c", P::TYPES[2], vec![m, n], bytemuck::cast_slice(&job.c)),
         ])
     }
@@ -132,17 +217,17 @@ impl<P: Product> Kernel for Gemm<P> {
 
 struct GemmJob<P: Product> {
     shape: Shape,
-    a: Vec<P::A>,
-    b: Vec<P::B>,
-    c: Vec<P::C>,
-    reference: Vec<P::C>,
-    scratch: P::Scratch,
+    a: Buffer<P::A>,
+    b: Buffer<P::B>,
+    c: Buffer<P::C>,
+    reference: Buffer<P::C>,
+    scratch: Workspace,
 }
 
 impl<P: Product> Default for GemmJob<P> {
     fn default() -> Self {
         let (a, b, c, reference) = Default::default();
-        Self { shape: Shape::default(), a, b, c, reference, scratch: P::Scratch::default() }
+        Self { shape: Shape::default(), a, b, c, reference, scratch: Workspace::default() }
     }
 }
 
@@ -160,10 +245,11 @@ impl<P: Product> Job for GemmJob<P> {
             Size::Golden => P::GOLDEN,
             Size::Fresh => Shape { m: any(), n: any(), k: any() },
         };
-        resize(&mut self.a, self.shape.m * self.shape.k);
-        resize(&mut self.b, self.shape.k * self.shape.n);
-        resize(&mut self.c, self.shape.m * self.shape.n);
-        P::fill(&mut rng, &mut self.a, &mut self.b);
+        let Shape { m, n, k } = self.shape;
+        self.a.resize(m * k);
+        self.b.resize(n.next_multiple_of(2 * P::PANEL) * k.div_ceil(P::GROUP));
+        self.c.resize(m * n);
+        P::fill(&mut rng, self.shape, &mut self.a, &mut self.b);
     }
 
     fn load_picture(&mut self, _: &Picture, _: u64) -> bool {
@@ -176,8 +262,14 @@ impl<P: Product> Job for GemmJob<P> {
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_PACK, Relaxed);
-        let data = Data { a: &self.a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };
-        P::multiply(token, self.shape, data, stage, fault);
+        let data = Data::<P> { a: &self.a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };
+        match token {
+            Token::Scalar => {
+                stage.store(STAGE_MULTIPLY, Relaxed);
+                scalar(self.shape, data, fault);
+            }
+            token => vector(token, self.shape, data, stage, fault),
+        }
     }
 
     fn input_digest(&self) -> u64 {
@@ -193,7 +285,7 @@ impl<P: Product> Job for GemmJob<P> {
     }
 
     fn keep_reference(&mut self) {
-        copy(&mut self.reference, &self.c);
+        self.reference.copy_from(&self.c);
     }
 
     fn matches(&self) -> bool {
@@ -226,7 +318,7 @@ impl<P: Product> Job for GemmJob<P> {
 }
 
 /// How many steps of k make a block: two blocks at least, so that a drill has a boundary to strike at.
-pub(crate) fn block_steps(steps: usize, most: usize) -> usize {
+fn block_steps(steps: usize, most: usize) -> usize {
     steps.div_ceil(2).clamp(1, most)
 }
 

@@ -1,146 +1,434 @@
 //! The blocked driver and the one register tile that every vector variant is an instance of.
 //!
-//! Operands are packed into panels, `[tile][step][ROWS]` for A and `[tile][step][COLS]` for B, padded with zeros. Sums live
-//! tile by tile and are carried from one block of k to the next, so each element is one chain in ascending k whatever the
-//! tile or the block.
+//! k is cut into blocks. Of each, A is packed into panels `[tile][row][step]`; B is kept in panels already, and one tile's part of
+//! a block stays in the first-level cache while all rows pass by it. Sums are carried in C from one block to the next, so
+//! each element is one chain in ascending k whatever the tile or the block. A step takes as many k as B keeps in a word, and
+//! may multiply them in parts, when a word has to be unpacked first.
 
-use alloc::vec::Vec;
-
-use bytemuck::Pod;
-
-use super::{Shape, block_steps};
-use crate::{
-    digest::{flip, resize},
-    kernel::Fault,
+use bytemuck::{Pod, Zeroable};
+use core::{
+    arch::x86_64::*,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Steps of k in a block: the panels of one tile stay in the first-level cache.
-const BLOCK_STEPS: usize = 256;
+use super::{Data, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_steps, strike};
+use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
-/// A register tile of one instruction set, with the token that proves it.
-pub(super) trait Tile: Copy {
+/// What a tile reads of B in a block: with the panel of A that goes past it, less than the smallest first-level cache.
+pub(super) const BLOCK_BYTES: usize = 16 * 1024;
+
+/// A register tile of one product and one instruction set, with the token that proves it.
+pub(crate) trait Tile<P: Product>: Copy {
+    /// What a row of A gives to one step.
     type Left: Pod;
-    type Right: Pod;
-    type Sum: Pod;
     const ROWS: usize;
+    /// Two panels of B, one, or a part of one.
     const COLS: usize;
-    /// `sums[r][c] = sums[r][c] + left[s][r] * right[s][c]` for all steps `s` in ascending order.
-    fn multiply(self, left: &[Self::Left], right: &[Self::Right], sums: &mut [Self::Sum]);
+    /// Steps of a block.
+    const BLOCK: usize;
+    /// Whether its sums are too large by what [`Self::correct`] adds up.
+    const CORRECTS: bool;
+    /// Packs consecutive k of one row.
+    fn pack_left(self, row: &[P::A], left: &mut [Self::Left]);
+    /// Adds what the sums of these columns are too large by.
+    fn correct(self, right: Right<'_, P>, correction: &mut [P::C]);
+    /// Adds the products of all steps, in order, to the tile of sums, whose rows are `stride` apart; or to zero, if they are the
+    /// first.
+    fn multiply(self, left: &[Self::Left], right: Right<'_, P>, sums: &mut [P::C], stride: usize, first: bool);
+    /// The steps' arithmetic on registers alone; returns the operations.
+    fn peak(self, steps: u64) -> u64;
 }
 
-/// Packed operands and the sums.
-pub(crate) struct Panels<L, R, S> {
-    pub(super) left: Vec<L>,
-    pub(super) right: Vec<R>,
-    sums: Vec<S>,
-}
-
-impl<L, R, S> Default for Panels<L, R, S> {
-    fn default() -> Self {
-        Self { left: Vec::new(), right: Vec::new(), sums: Vec::new() }
-    }
-}
-
-/// Tiles down, tiles across, steps.
-#[derive(Clone, Copy)]
-pub(super) struct Grid {
-    pub(super) down: usize,
-    pub(super) across: usize,
+/// The columns of B that a tile reads in one block.
+pub(crate) struct Right<'a, P: Product> {
+    /// From the first word on.
+    pub(super) words: &'a [P::B],
+    /// From a panel to the next.
+    pub(super) stride: usize,
     pub(super) steps: usize,
 }
 
-impl<L: Pod, R: Pod, S: Pod> Panels<L, R, S> {
-    /// Makes room; whoever packs writes every word of it.
-    pub(super) fn lay_out<T: Tile<Left = L, Right = R, Sum = S>>(&mut self, shape: Shape, steps: usize) -> Grid {
-        let grid = Grid { down: shape.m.div_ceil(T::ROWS), across: shape.n.div_ceil(T::COLS), steps };
-        resize(&mut self.left, grid.down * steps * T::ROWS);
-        resize(&mut self.right, grid.across * steps * T::COLS);
-        resize(&mut self.sums, grid.down * grid.across * T::ROWS * T::COLS);
-        grid
+impl<P: Product> Clone for Right<'_, P> {
+    fn clone(&self) -> Self {
+        *self
     }
+}
 
-    /// Multiplies the panels and writes the sums to `c`, row-major.
-    pub(super) fn multiply<T: Tile<Left = L, Right = R, Sum = S>>(
-        &mut self,
-        tile: T,
-        grid: Grid,
-        shape: Shape,
-        c: &mut [S],
-        fault: Option<Fault>,
-    ) {
-        match fault {
-            None => self.blocks::<T, false>(tile, grid, Fault { element: 0, bit: 0 }),
-            Some(fault) => self.blocks::<T, true>(tile, grid, fault),
-        }
-        for (index, sums) in self.sums.chunks_exact(T::ROWS * T::COLS).enumerate() {
-            let (row, col) = (index % grid.down * T::ROWS, index / grid.down * T::COLS);
-            let width = T::COLS.min(shape.n - col);
-            for (r, sums) in sums.chunks_exact(T::COLS).take(shape.m - row).enumerate() {
-                c[(row + r) * shape.n + col..][..width].copy_from_slice(&sums[..width]);
-            }
+impl<P: Product> Copy for Right<'_, P> {}
+
+impl<P: Product> Right<'_, P> {
+    /// Where each vector of `lanes` columns begins in its panel's first step. The vectors of all steps lie within `words`.
+    #[inline(always)]
+    pub(super) fn vectors<const VECTORS: usize>(self, lanes: usize) -> [*const P::B; VECTORS] {
+        let starts: [usize; VECTORS] = core::array::from_fn(|vector| {
+            let column = vector * lanes;
+            column / P::PANEL * self.stride + column % P::PANEL
+        });
+        assert!(self.steps > 0 && starts[VECTORS - 1] + (self.steps - 1) * P::PANEL + lanes <= self.words.len());
+        starts.map(|start| self.words[start..].as_ptr())
+    }
+}
+
+/// A product whose tiles can be chosen by token.
+pub(crate) trait Tiles {
+    /// Hands over the tile, if there is one.
+    fn with_tile<U: UseTile<Self>>(token: Token, with: U) -> Option<U::Output>
+    where
+        Self: Product;
+}
+
+/// What to do with a tile.
+pub(crate) trait UseTile<P: Product> {
+    type Output;
+    fn with<T: Tile<P>>(self, tile: T) -> Self::Output;
+}
+
+/// Packed rows, a tile that C has only a part of, and what sums are too large by.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    left: Scratch,
+    edge: Scratch,
+    correction: Scratch,
+}
+
+/// The product by tiles.
+pub(super) struct Multiply<'a, P: Product> {
+    pub(super) shape: Shape,
+    pub(super) data: Data<'a, P>,
+    pub(super) stage: &'a AtomicU64,
+    pub(super) fault: Option<Fault>,
+}
+
+impl<P: Product> UseTile<P> for Multiply<'_, P> {
+    type Output = ();
+
+    fn with<T: Tile<P>>(mut self, tile: T) {
+        match self.fault {
+            None => self.blocks::<T, false>(tile, Fault { element: 0, bit: 0 }),
+            Some(fault) => self.blocks::<T, true>(tile, fault),
         }
     }
+}
 
-    fn blocks<T: Tile<Left = L, Right = R, Sum = S>, const DRILL: bool>(&mut self, tile: T, grid: Grid, fault: Fault) {
-        let Grid { down, across, steps } = grid;
-        self.sums.fill(S::zeroed());
-        let block = block_steps(steps, BLOCK_STEPS);
+impl<P: Product> Multiply<'_, P> {
+    fn blocks<T: Tile<P>, const DRILL: bool>(&mut self, tile: T, fault: Fault) {
+        let Shape { m, n, k } = self.shape;
+        let Data { a, b, c, scratch } = &mut self.data;
+        let steps = k.div_ceil(P::GROUP);
+        let block = block_steps(steps, T::BLOCK);
+        let rows = m.next_multiple_of(T::ROWS);
+        let left: &mut [T::Left] = scratch.left.room_for(rows * T::BLOCK);
+        let edge: &mut [P::C] = scratch.edge.room_for(T::ROWS * T::COLS);
+        let correction: &mut [P::C] = scratch.correction.room_for(n.next_multiple_of(T::COLS));
+        correction.fill(P::C::zeroed());
+        left[m * T::BLOCK..].fill(T::Left::zeroed());
         for from in (0..steps).step_by(block) {
             let to = (from + block).min(steps);
-            for col in 0..across {
-                let right = &self.right[(col * steps + from) * T::COLS..(col * steps + to) * T::COLS];
-                for row in 0..down {
-                    let left = &self.left[(row * steps + from) * T::ROWS..(row * steps + to) * T::ROWS];
-                    let at = (col * down + row) * T::ROWS * T::COLS;
-                    tile.multiply(left, right, &mut self.sums[at..at + T::ROWS * T::COLS]);
+            self.stage.store(STAGE_PACK, Relaxed);
+            let ks = from * P::GROUP..(to * P::GROUP).min(k);
+            for (row, left) in a.chunks_exact(k).zip(left.chunks_exact_mut(T::BLOCK)) {
+                tile.pack_left(&row[ks.clone()], &mut left[..to - from]);
+            }
+            self.stage.store(STAGE_MULTIPLY, Relaxed);
+            for col in (0..n).step_by(T::COLS) {
+                let width = T::COLS.min(n - col);
+                let panel = col / P::PANEL * steps;
+                let words = &b[(panel + from) * P::PANEL + col % P::PANEL..];
+                let right = Right { words, stride: steps * P::PANEL, steps: to - from };
+                if T::CORRECTS {
+                    tile.correct(right, &mut correction[col..][..T::COLS]);
+                }
+                for (left, row) in left.chunks_exact(T::ROWS * T::BLOCK).zip((0..m).step_by(T::ROWS)) {
+                    let sums = &mut c[row * n + col..];
+                    for row in T::ROWS..2 * T::ROWS {
+                        prefetch(sums, row * n);
+                    }
+                    if width == T::COLS && row + T::ROWS <= m {
+                        tile.multiply(left, right, sums, n, from == 0);
+                    } else {
+                        // What of this tile lies outside of C is computed and not kept.
+                        let inside = T::ROWS.min(m - row);
+                        let rows = |n: usize| n * T::COLS..n * T::COLS + width;
+                        (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                        tile.multiply(left, right, edge, T::COLS, from == 0);
+                        (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
+                    }
                 }
             }
             if DRILL && from == 0 {
-                // The first tile of any input is whole: no padding, and an element modulo the lanes stays what it is.
-                flip(&mut self.sums[..T::ROWS * T::COLS], fault);
+                strike::<P>(c, fault);
+            }
+        }
+        if T::CORRECTS {
+            for row in c.chunks_exact_mut(n) {
+                P::subtract(row, correction);
             }
         }
     }
 }
 
-/// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps.
+/// Has a row of the next tile's sums brought near, if there is one.
+#[inline(always)]
+fn prefetch<C>(sums: &[C], at: usize) {
+    let line = sums.as_ptr().wrapping_add(at).cast();
+    // SAFETY: a prefetch touches nothing, wherever it points.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(line);
+        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64));
+    }
+}
+
+/// The peak of a tile.
+pub(super) struct Peak {
+    pub(super) steps: u64,
+}
+
+impl<P: Product> UseTile<P> for Peak {
+    type Output = u64;
+
+    fn with<T: Tile<P>>(self, tile: T) -> u64 {
+        tile.peak(self.steps)
+    }
+}
+
+/// Without a dot product of bytes they are widened and multiplied in pairs: k 0 and 2, then 1 and 3. Not by vpmaddubsw, which
+/// saturates at 16 bits.
+#[inline(always)]
+pub(super) fn pairs<T: Into<i16>>(k: [T; 4]) -> [[i16; 2]; 2] {
+    let [a, b, c, d] = k.map(T::into);
+    [[a, c], [b, d]]
+}
+
+macro_rules! sign_extend {
+    ($name:ident, $vector:ty, $features:literal, $left:ident, $right:ident) => {
+        /// Of each pair of signed bytes the lower one, then the upper one, in 16 bits.
+        #[inline]
+        #[target_feature(enable = $features)]
+        pub(super) fn $name(word: $vector, part: usize) -> $vector {
+            $right::<8>(if part == 0 { $left::<8>(word) } else { word })
+        }
+    };
+}
+sign_extend!(sign_extend_zmm, __m512i, "avx512f,avx512bw", _mm512_slli_epi16, _mm512_srai_epi16);
+sign_extend!(sign_extend_ymm, __m256i, "avx2", _mm256_slli_epi16, _mm256_srai_epi16);
+sign_extend!(sign_extend_xmm, __m128i, "sse4.1", _mm_slli_epi16, _mm_srai_epi16);
+
+/// Packs groups of k by `convert`; what is missing of the last group counts as zero.
+#[inline(always)]
+pub(super) fn groups<A: Pod, L, const GROUP: usize>(row: &[A], left: &mut [L], convert: impl Fn([A; GROUP]) -> L) {
+    let (whole, rest) = row.as_chunks::<GROUP>();
+    for (left, group) in left.iter_mut().zip(whole) {
+        *left = convert(*group);
+    }
+    if !rest.is_empty() {
+        let mut group = [A::zeroed(); GROUP];
+        group[..rest.len()].copy_from_slice(rest);
+        left[whole.len()] = convert(group);
+    }
+}
+
+/// Vector loads and stores.
+macro_rules! load {
+    ($intrinsic:ident) => {
+        // SAFETY: the caller points to as many elements as the vector holds, and the load needs no alignment.
+        |words: *const u8, _part: usize| unsafe { $intrinsic(words.cast()) }
+    };
+}
+macro_rules! store {
+    ($intrinsic:ident) => {
+        // SAFETY: the caller points to as many elements as the vector holds, and the store needs no alignment.
+        |words: *mut u8, vector| unsafe { $intrinsic(words.cast(), vector) }
+    };
+}
+
+/// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
+/// `load` reads a vector of words and takes a part out of them, `in_registers` does only the latter, for the peak;
+/// `correct` adds words to what the sums are too large by.
 macro_rules! register_tile {
     (
-        $name:ident, $features:literal, $rows:literal x $vectors:literal x $lanes:literal, $left:ty, $right:ty, $sum:ty,
-        zero: $zero:expr, load_sum: $load_sum:expr, store_sum: $store_sum:expr, load: $load:expr,
-        broadcast: $broadcast:expr, step: $step:expr $(,)?
+        $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
+        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
+        left: [$left:ty] $pack:expr, samples: $left_sample:expr, $right_sample:expr;
+        zero: $zero:expr, load_sum: $load_sum:expr, store_sum: $store_sum:expr,
+        load: $load:expr, $(in_registers: $in_registers:expr,)? broadcast: $broadcast:expr, step: $step:expr
+        $(, correct: $correct:expr)? $(,)?
     ) => {
-        #[target_feature(enable = $features)]
-        fn $name(left: &[$left], right: &[$right], sums: &mut [$sum]) {
-            let (left, _) = left.as_chunks::<$rows>();
-            let (right, _) = right.as_chunks::<{ $vectors * $lanes }>();
-            let (sums, _) = sums.as_chunks_mut::<$lanes>();
-            let sums: &mut [[$sum; $lanes]; $rows * $vectors] = sums.try_into().expect("one tile of sums");
-            let mut acc = [[$zero; $vectors]; $rows];
-            for row in 0..$rows {
-                for vector in 0..$vectors {
-                    acc[row][vector] = $load_sum(&sums[row * $vectors + vector]);
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name($crate::isa::$token);
+
+        impl Tile<$product> for $name {
+            type Left = [$left; $parts];
+            const ROWS: usize = $rows;
+            const COLS: usize = $vectors * $lanes;
+            const BLOCK: usize = {
+                let columns = if Self::COLS > <$product>::PANEL { Self::COLS } else { <$product>::PANEL };
+                BLOCK_BYTES / (columns * size_of::<B>())
+            };
+            const CORRECTS: bool = false $(|| { let _ = stringify!($correct); true })?;
+
+            fn pack_left(self, row: &[A], left: &mut [Self::Left]) {
+                #[target_feature(enable = $features)]
+                fn pack(row: &[A], left: &mut [[$left; $parts]]) {
+                    groups(row, left, $pack);
                 }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { pack(row, left) }
             }
-            for (left, right) in left.iter().zip(right) {
-                let (right, _) = right.as_chunks::<$lanes>();
-                let mut b = [$zero; $vectors];
-                for vector in 0..$vectors {
-                    b[vector] = $load(&right[vector]);
+
+            fn correct(self, right: Right<'_, $product>, correction: &mut [C]) {
+                #[target_feature(enable = $features)]
+                fn correct(right: Right<'_, $product>, correction: &mut [C]) {
+                    let _ = (right, &correction);
+                    $(
+                        let words = right.vectors::<$vectors>($lanes);
+                        let (correction, _) = correction.as_chunks_mut::<$lanes>();
+                        for vector in 0..$vectors {
+                            let correction = &mut correction[vector];
+                            let mut sum = $load_sum(correction.as_ptr().cast(), 0);
+                            for step in 0..right.steps {
+                                // SAFETY: `vectors` says so.
+                                let word = unsafe { words[vector].add(step * <$product>::PANEL) };
+                                sum = $correct(sum, $load(word.cast(), 0));
+                            }
+                            $store_sum(correction.as_mut_ptr().cast(), sum);
+                        }
+                    )?
                 }
-                for row in 0..$rows {
-                    let a = $broadcast(left[row]);
-                    for vector in 0..$vectors {
-                        acc[row][vector] = $step(acc[row][vector], a, b[vector]);
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { correct(right, correction) }
+            }
+
+            fn multiply(self, left: &[Self::Left], right: Right<'_, $product>, sums: &mut [C], stride: usize, first: bool) {
+                const BLOCK: usize = <$name as Tile<$product>>::BLOCK;
+                #[target_feature(enable = $features)]
+                fn multiply(
+                    left: &[[[$left; $parts]; BLOCK]; $rows],
+                    right: Right<'_, $product>,
+                    sums: &mut [C],
+                    stride: usize,
+                    first: bool,
+                ) {
+                    assert!(right.steps <= BLOCK && ($rows - 1) * stride + $vectors * $lanes <= sums.len());
+                    let words = right.vectors::<$vectors>($lanes);
+                    let mut acc = [[$zero; $vectors]; $rows];
+                    for row in 0..if first { 0 } else { $rows } {
+                        for vector in 0..$vectors {
+                            // SAFETY: within `sums`, as asserted.
+                            let from = unsafe { sums.as_ptr().add(row * stride + vector * $lanes) };
+                            acc[row][vector] = $load_sum(from.cast(), 0);
+                        }
+                    }
+                    for step in 0..right.steps {
+                        for part in 0..$parts {
+                            if part > 0 {
+                                // Has the words loaded again: there is no register to keep them in.
+                                // SAFETY: no instruction at all.
+                                unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };
+                            }
+                            let mut b = [$zero; $vectors];
+                            for vector in 0..$vectors {
+                                // SAFETY: `vectors` says so.
+                                let word = unsafe { words[vector].add(step * <$product>::PANEL) };
+                                b[vector] = $load(word.cast(), part);
+                            }
+                            for row in 0..$rows {
+                                let a = $broadcast(left[row][step][part]);
+                                for vector in 0..$vectors {
+                                    acc[row][vector] = $step(acc[row][vector], a, b[vector]);
+                                }
+                            }
+                        }
+                    }
+                    for row in 0..$rows {
+                        for vector in 0..$vectors {
+                            // SAFETY: within `sums`, as asserted.
+                            let to = unsafe { sums.as_mut_ptr().add(row * stride + vector * $lanes) };
+                            $store_sum(to.cast(), acc[row][vector]);
+                        }
                     }
                 }
+                let (left, _) = left.as_chunks::<BLOCK>();
+                let left = left.try_into().expect("the panel of one tile");
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { multiply(left, right, sums, stride, first) }
             }
-            for row in 0..$rows {
-                for vector in 0..$vectors {
-                    $store_sum(&mut sums[row * $vectors + vector], acc[row][vector]);
+
+            fn peak(self, steps: u64) -> u64 {
+                #[target_feature(enable = $features)]
+                fn peak(steps: u64) {
+                    // Says that the register may hold anything, so that no two are found equal and no step leaves the loop.
+                    macro_rules! unknown {
+                        ($value:expr) => {
+                            // SAFETY: no instruction at all.
+                            unsafe {
+                                core::arch::asm!("/* {0} */", inout($register) $value, options(nomem, nostack, preserves_flags));
+                            }
+                        };
+                    }
+                    let mut acc = [[$zero; $vectors]; $rows];
+                    let mut a = $broadcast($left_sample);
+                    let mut b = [$load([$right_sample; $lanes].as_ptr().cast(), 0); $vectors];
+                    for vector in 0..$vectors {
+                        unknown!(b[vector]);
+                        for row in 0..$rows {
+                            unknown!(acc[row][vector]);
+                        }
+                    }
+                    for _ in 0..steps {
+                        for part in 0..$parts {
+                            let _ = part;
+                            $(for vector in 0..$vectors {
+                                // No register is left for the word: the broadcast one serves.
+                                b[vector] = $in_registers(a, part);
+                                unknown!(a);
+                            })?
+                            for row in 0..$rows {
+                                for vector in 0..$vectors {
+                                    acc[row][vector] = $step(acc[row][vector], a, b[vector]);
+                                }
+                                unknown!(a);
+                            }
+                        }
+                    }
+                    let mut sums = [[[C::default(); $lanes]; $vectors]; $rows];
+                    for row in 0..$rows {
+                        for vector in 0..$vectors {
+                            $store_sum(sums[row][vector].as_mut_ptr().cast(), acc[row][vector]);
+                        }
+                    }
+                    core::hint::black_box(&sums);
                 }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { peak(steps) }
+                2 * steps * ($rows * $vectors * $lanes * <$product as Product>::GROUP) as u64
             }
         }
     };
 }
-pub(super) use register_tile;
+pub(super) use {load, register_tile, store};
+
+/// `vpmaddwd`, then `vpaddd`, in that order: left to itself the compiler regroups integer sums until they fit in no register.
+macro_rules! multiply_add {
+    (xmm, $sum:expr, $a:expr, $b:expr) => {
+        multiply_add!(@ xmm_reg, __m128i, $sum, $a, $b, "movdqa {t}, {a}", "pmaddwd {t}, {b}", "paddd {s}, {t}")
+    };
+    (ymm, $sum:expr, $a:expr, $b:expr) => {
+        multiply_add!(@ ymm_reg, __m256i, $sum, $a, $b, "vpmaddwd {t}, {a}, {b}", "vpaddd {s}, {s}, {t}")
+    };
+    (zmm, $sum:expr, $a:expr, $b:expr) => {
+        multiply_add!(@ zmm_reg, __m512i, $sum, $a, $b, "vpmaddwd {t}, {a}, {b}", "vpaddd {s}, {s}, {t}")
+    };
+    (@ $class:ident, $vector:ty, $sum:expr, $a:expr, $b:expr, $($line:literal),+) => {{
+        let (mut sum, a, b): ($vector, $vector, $vector) = ($sum, $a, $b);
+        // SAFETY: registers only, and the caller has the instruction set.
+        unsafe {
+            core::arch::asm!(
+                $($line),+, s = inout($class) sum, a = in($class) a, b = in($class) b, t = out($class) _,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        sum
+    }};
+}
+pub(super) use multiply_add;

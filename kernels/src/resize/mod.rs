@@ -31,8 +31,7 @@ const STAGES: &[&str] = &["coefficients", "horizontal", "vertical"];
 const STAGE_COEFFICIENTS: u64 = 0;
 const STAGE_HORIZONTAL: u64 = 1;
 const STAGE_VERTICAL: u64 = 2;
-const VARIANTS: &[Variant] =
-    &[Variant::of(Isa::Avx512F, "avx512"), Variant::of(Isa::Avx2Fma, "avx2"), Variant::of(Isa::Scalar, "scalar")];
+const VARIANTS: &[Variant] = &[Variant::of(Isa::Avx512F), Variant::of(Isa::Avx2Fma), Variant::of(Isa::Scalar)];
 /// From a width and a height to others.
 type Target = fn(usize, usize) -> (usize, usize);
 /// Names and sizes of the targets.
@@ -73,6 +72,10 @@ impl Kernel for LanczosU8 {
 
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(ResizeJob::default())
+    }
+
+    fn peak(&self, _: Token, _: u64) -> Option<u64> {
+        None
     }
 
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture> {

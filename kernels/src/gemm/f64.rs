@@ -1,0 +1,100 @@
+//! `gemm-f64`: each element is one chain of fused multiply-adds in ascending k, starting at zero:
+//! `c = fma(a[m][k], b[k][n], c)` for k = 0, 1, 2 ... Every variant keeps to it, whatever its tile or block, so all share one
+//! digest. There is no SSE variant: without the fused instruction it would be another product.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{
+    Product, Shape,
+    reference::{clear_padding, outer, row_major},
+};
+use crate::{
+    data::{self, Kind, Side},
+    goldens,
+    isa::Isa,
+    kernel::{Golden, Variant},
+    rng::Rng,
+};
+
+/// The product's type.
+pub(crate) struct F64;
+
+type A = f64;
+type B = f64;
+type C = f64;
+
+impl Product for F64 {
+    type A = A;
+    type B = B;
+    type C = C;
+    const NAME: &'static str = "gemm-f64";
+    const SUMMARY: &'static str = "f64 matrix product, one fused chain an element in ascending k";
+    const VARIANTS: &'static [Variant] =
+        &[Variant::of(Isa::Avx512F), Variant::of(Isa::Avx2Fma), Variant::of(Isa::Scalar)];
+    const GOLDENS: &'static [Golden] = goldens::GEMM_F64;
+    // 8 M multiply-adds in 1 MiB.
+    const GOLDEN: Shape = Shape { m: 144, n: 256, k: 224 };
+    const TYPES: [&'static str; 3] = ["float64", "float64", "float64"];
+    const GROUP: usize = 1;
+    const STRIKES: Range<u32> = 62..63;
+
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
+        let kind = Kind::choose(rng);
+        data::fill(rng, kind, Side::A, a);
+        data::fill(rng, kind, Side::B, b);
+        clear_padding::<Self>(shape, b, |_, _| unreachable!("a word is one k"));
+    }
+
+    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
+        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, _| word)).to_vec()
+    }
+
+    /// By the `libm` crate's fused multiply-add: the C library's is wrong on some systems. Elements of a row advance together,
+    /// which changes nothing within a chain.
+    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+            for (c, &b) in c.iter_mut().zip(b) {
+                *c = libm::fma(a[0], b, *c);
+            }
+        });
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod vector {
+    use core::arch::x86_64::*;
+
+    use super::*;
+    use crate::{
+        gemm::tile::{BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, register_tile, store},
+        isa::Token,
+    };
+
+    impl Tiles for F64 {
+        fn with_tile<U: UseTile<Self>>(token: Token, with: U) -> Option<U::Output> {
+            Some(match token {
+                Token::Avx512F(token) => with.with(Zmm(token)),
+                Token::Avx2Fma(token) => with.with(Ymm(token)),
+                _ => return None,
+            })
+        }
+    }
+
+    register_tile!(
+        F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 8, parts: 1,
+        left: [f64] |k: [f64; 1]| k, samples: 1.0, 1.0;
+        zero: _mm512_setzero_pd(), load_sum: load!(_mm512_loadu_pd), store_sum: store!(_mm512_storeu_pd),
+        load: load!(_mm512_loadu_pd),
+        broadcast: |a: f64| _mm512_set1_pd(a),
+        step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
+    );
+    register_tile!(
+        F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1,
+        left: [f64] |k: [f64; 1]| k, samples: 1.0, 1.0;
+        zero: _mm256_setzero_pd(), load_sum: load!(_mm256_loadu_pd), store_sum: store!(_mm256_storeu_pd),
+        load: load!(_mm256_loadu_pd),
+        broadcast: |a: f64| _mm256_set1_pd(a),
+        step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
+    );
+}

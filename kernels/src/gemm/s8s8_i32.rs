@@ -1,0 +1,173 @@
+//! `gemm-s8s8-i32`: bytes with sign times bytes with sign, summed in 32 bits, as symmetrically quantised inference does it. Four consecutive k of
+//! a column share a word of B, as libraries keep weights for the dot-product instructions. Sums are exact modulo 2^32, so any
+//! order gives the same bits.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{
+    Product, Shape,
+    reference::{clear_padding, freivalds, outer, row_major, word_at},
+};
+use crate::{
+    data::{self, Kind, Side},
+    goldens,
+    isa::Isa,
+    kernel::{Golden, Variant},
+    rng::Rng,
+};
+
+/// The product's type.
+pub(crate) struct S8S8I32;
+
+type A = i8;
+type B = [i8; 4];
+type C = i32;
+
+impl Product for S8S8I32 {
+    type A = A;
+    type B = B;
+    type C = C;
+    const NAME: &'static str = "gemm-s8s8-i32";
+    const SUMMARY: &'static str =
+        "int8 matrix product, s8 x s8 summed in i32, as symmetrically quantised inference does it";
+    const VARIANTS: &'static [Variant] = &[
+        Variant::of(Isa::Avx512Vnni),
+        Variant::of(Isa::AvxVnniInt8),
+        Variant::of(Isa::AvxVnni),
+        Variant::of(Isa::Avx512F),
+        Variant::of(Isa::Avx2Fma),
+        Variant::of(Isa::Sse41),
+        Variant::of(Isa::Scalar),
+    ];
+    const GOLDENS: &'static [Golden] = goldens::GEMM_S8S8_I32;
+    // 57 M multiply-adds in 0.7 MiB; a long k keeps C small, so that comparing it costs little.
+    const GOLDEN: Shape = Shape { m: 144, n: 256, k: 1536 };
+    const TYPES: [&'static str; 3] = ["int8", "int8", "int32"];
+    const GROUP: usize = 4;
+    const STRIKES: Range<u32> = 0..32;
+
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
+        let kind = Kind::choose(rng);
+        data::fill(rng, kind, Side::A, a);
+        data::fill(rng, kind, Side::B, b.as_flattened_mut());
+        clear_padding::<Self>(shape, b, |word, used| word[used..].fill(0));
+    }
+
+    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
+        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, k| word[k])).to_vec()
+    }
+
+    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+            let at = |k: usize| a.get(k).map_or(0, |&a| i32::from(a));
+            let a = [at(0), at(1), at(2), at(3)];
+            for (c, b) in c.iter_mut().zip(b) {
+                for k in 0..4 {
+                    *c = c.wrapping_add(a[k] * i32::from(b[k]));
+                }
+            }
+        });
+    }
+
+    fn subtract(row: &mut [C], correction: &[C]) {
+        for (c, correction) in row.iter_mut().zip(correction) {
+            *c = c.wrapping_sub(*correction);
+        }
+    }
+
+    fn freivalds(shape: Shape, a: &[A], b: &[B], c: &[C], rng: &mut Rng) -> Option<bool> {
+        let a = |m: usize, k: usize| i32::from(a[m * shape.k + k]);
+        let b = |k: usize, n: usize| i32::from(b[word_at::<Self>(shape, k, n)][k % 4]);
+        Some(freivalds(shape, a, b, c, rng))
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod vector {
+    use core::arch::x86_64::*;
+
+    use super::*;
+    use crate::{
+        gemm::tile::{
+            BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, multiply_add, pairs, register_tile,
+            sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store,
+        },
+        isa::Token,
+    };
+
+    impl Tiles for S8S8I32 {
+        fn with_tile<U: UseTile<Self>>(token: Token, with: U) -> Option<U::Output> {
+            Some(match token {
+                Token::Avx512Vnni(token) => with.with(ZmmVnni(token)),
+                Token::AvxVnniInt8(token) => with.with(YmmVnniInt8(token)),
+                Token::AvxVnni(token) => with.with(YmmVnni(token)),
+                Token::Avx512F(token) => with.with(Zmm(token)),
+                Token::Avx2Fma(token) => with.with(Ymm(token)),
+                Token::Sse41(token) => with.with(Xmm(token)),
+                _ => return None,
+            })
+        }
+    }
+
+    // The dot product takes one operand without sign: A is raised by 128, and 128 times the columns' sums are taken off.
+    const RAISED: i32 = i32::from_ne_bytes([0x80; 4]);
+
+    fn raised(k: [i8; 4]) -> [[u8; 4]; 1] {
+        [k.map(|k| k as u8 ^ 0x80)]
+    }
+
+    register_tile!(
+        S8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1,
+        left: [[u8; 4]] raised, samples: [1; 4], [1; 4];
+        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
+        load: load!(_mm512_loadu_si512),
+        broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
+        correct: |sum, b| _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(RAISED), b),
+    );
+    register_tile!(
+        S8S8I32, YmmVnniInt8(AvxVnniInt8), "avx2,avxvnniint8", ymm_reg, 6 x 2 x 8, parts: 1,
+        left: [[i8; 4]] |k: [i8; 4]| [k], samples: [1; 4], [1; 4];
+        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
+        load: load!(_mm256_loadu_si256),
+        broadcast: |a: [i8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| _mm256_dpbssd_epi32(sum, a, b),
+    );
+    register_tile!(
+        S8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1,
+        left: [[u8; 4]] raised, samples: [1; 4], [1; 4];
+        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
+        load: load!(_mm256_loadu_si256),
+        broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
+        correct: |sum, b| _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi32(RAISED), b),
+    );
+    register_tile!(
+        S8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
+        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
+        load: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words, part), part),
+        in_registers: sign_extend_zmm,
+        broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| multiply_add!(zmm, sum, a, b),
+    );
+    register_tile!(
+        S8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,
+        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
+        load: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words, part), part),
+        in_registers: sign_extend_ymm,
+        broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| multiply_add!(ymm, sum, a, b),
+    );
+    register_tile!(
+        S8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
+        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        zero: _mm_setzero_si128(), load_sum: load!(_mm_loadu_si128), store_sum: store!(_mm_storeu_si128),
+        load: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words, part), part),
+        in_registers: sign_extend_xmm,
+        broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| multiply_add!(xmm, sum, a, b),
+    );
+}
