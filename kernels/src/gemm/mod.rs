@@ -62,7 +62,7 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
     const TYPES: [&'static str; 3];
     const GROUP: usize;
     /// Columns of a panel of B: as many as the widest vector has sums. B is kept as libraries keep weights, in panels
-    /// `[N/PANEL][K/GROUP][PANEL]` of words, an even number of them; what lies outside of the matrix is zero.
+    /// `[N/PANEL][K/GROUP][PANEL]` of words; what lies outside of the matrix is zero.
     const PANEL: usize = 64 / size_of::<Self::C>();
 
     /// Bits of C that a drill may flip: any of an integer's; of a float's the one that no later sum can absorb, the highest of
@@ -247,7 +247,7 @@ impl<P: Product> Job for GemmJob<P> {
         };
         let Shape { m, n, k } = self.shape;
         self.a.resize(m * k);
-        self.b.resize(n.next_multiple_of(2 * P::PANEL) * k.div_ceil(P::GROUP));
+        self.b.resize(n.next_multiple_of(P::PANEL) * k.div_ceil(P::GROUP));
         self.c.resize(m * n);
         P::fill(&mut rng, self.shape, &mut self.a, &mut self.b);
     }
@@ -317,9 +317,9 @@ impl<P: Product> Job for GemmJob<P> {
     }
 }
 
-/// How many steps of k make a block: two blocks at least, so that a drill has a boundary to strike at.
+/// How many steps of k make a block: blocks of one size, and two at least, so that a drill has a boundary to strike at.
 fn block_steps(steps: usize, most: usize) -> usize {
-    steps.div_ceil(2).clamp(1, most)
+    steps.div_ceil(steps.div_ceil(most).max(2)).max(1)
 }
 
 /// No variant of this product takes this token: the caller did not choose from its list.

@@ -14,15 +14,14 @@ use core::{
 use super::{Data, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_steps, strike};
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
-/// What a tile reads of B in a block: with the panel of A that goes past it, less than the smallest first-level cache.
-pub(super) const BLOCK_BYTES: usize = 16 * 1024;
+/// What a tile reads of A and B in a block: B's part stays in the first-level cache while panels of A stream past it.
+pub(super) const BLOCK_BYTES: usize = 40 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
     /// What a row of A gives to one step.
     type Left: Pod;
     const ROWS: usize;
-    /// Two panels of B, one, or a part of one.
     const COLS: usize;
     /// Steps of a block.
     const BLOCK: usize;
@@ -41,10 +40,12 @@ pub(crate) trait Tile<P: Product>: Copy {
 
 /// The columns of B that a tile reads in one block.
 pub(crate) struct Right<'a, P: Product> {
-    /// From the first word on.
-    pub(super) words: &'a [P::B],
+    /// B from the block's first step on.
+    words: &'a [P::B],
     /// From a panel to the next.
-    pub(super) stride: usize,
+    stride: usize,
+    /// The tile's first column.
+    column: usize,
     pub(super) steps: usize,
 }
 
@@ -57,15 +58,18 @@ impl<P: Product> Clone for Right<'_, P> {
 impl<P: Product> Copy for Right<'_, P> {}
 
 impl<P: Product> Right<'_, P> {
-    /// Where each vector of `lanes` columns begins in its panel's first step. The vectors of all steps lie within `words`.
+    /// Where each vector of `lanes` columns begins in its panel's first step. The vectors of all steps lie within B. A tile may be
+    /// wider than what is left of B: the first panel stands in, and what it gives is not kept.
     #[inline(always)]
     pub(super) fn vectors<const VECTORS: usize>(self, lanes: usize) -> [*const P::B; VECTORS] {
-        let starts: [usize; VECTORS] = core::array::from_fn(|vector| {
-            let column = vector * lanes;
-            column / P::PANEL * self.stride + column % P::PANEL
-        });
-        assert!(self.steps > 0 && starts[VECTORS - 1] + (self.steps - 1) * P::PANEL + lanes <= self.words.len());
-        starts.map(|start| self.words[start..].as_ptr())
+        assert!(self.steps > 0);
+        core::array::from_fn(|vector| {
+            let column = self.column + vector * lanes;
+            let panel = column / P::PANEL * self.stride;
+            let end = |panel| panel + (self.steps - 1) * P::PANEL + column % P::PANEL + lanes;
+            let panel = if end(panel) <= self.words.len() { panel } else { 0 };
+            self.words[..end(panel)][panel + column % P::PANEL..].as_ptr()
+        })
     }
 }
 
@@ -132,9 +136,8 @@ impl<P: Product> Multiply<'_, P> {
             self.stage.store(STAGE_MULTIPLY, Relaxed);
             for col in (0..n).step_by(T::COLS) {
                 let width = T::COLS.min(n - col);
-                let panel = col / P::PANEL * steps;
-                let words = &b[(panel + from) * P::PANEL + col % P::PANEL..];
-                let right = Right { words, stride: steps * P::PANEL, steps: to - from };
+                let words = &b[from * P::PANEL..];
+                let right = Right { words, stride: steps * P::PANEL, column: col, steps: to - from };
                 if T::CORRECTS {
                     tile.correct(right, &mut correction[col..][..T::COLS]);
                 }
@@ -251,7 +254,7 @@ macro_rules! register_tile {
         left: [$left:ty] $pack:expr, samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load_sum: $load_sum:expr, store_sum: $store_sum:expr,
         load: $load:expr, $(in_registers: $in_registers:expr,)? broadcast: $broadcast:expr, step: $step:expr
-        $(, correct: $correct:expr)? $(,)?
+        $(, correct: $correct:expr, add: $add:expr)? $(,)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -263,7 +266,7 @@ macro_rules! register_tile {
             const COLS: usize = $vectors * $lanes;
             const BLOCK: usize = {
                 let columns = if Self::COLS > <$product>::PANEL { Self::COLS } else { <$product>::PANEL };
-                BLOCK_BYTES / (columns * size_of::<B>())
+                BLOCK_BYTES / (columns * size_of::<B>() + Self::ROWS * size_of::<Self::Left>())
             };
             const CORRECTS: bool = false $(|| { let _ = stringify!($correct); true })?;
 
@@ -281,16 +284,21 @@ macro_rules! register_tile {
                 fn correct(right: Right<'_, $product>, correction: &mut [C]) {
                     let _ = (right, &correction);
                     $(
+                        // Several chains, because one would wait for its own sums.
+                        const CHAINS: usize = 4;
                         let words = right.vectors::<$vectors>($lanes);
                         let (correction, _) = correction.as_chunks_mut::<$lanes>();
                         for vector in 0..$vectors {
-                            let correction = &mut correction[vector];
-                            let mut sum = $load_sum(correction.as_ptr().cast(), 0);
-                            for step in 0..right.steps {
-                                // SAFETY: `vectors` says so.
-                                let word = unsafe { words[vector].add(step * <$product>::PANEL) };
-                                sum = $correct(sum, $load(word.cast(), 0));
+                            let mut sums = [$zero; CHAINS];
+                            for from in (0..right.steps).step_by(CHAINS) {
+                                for (step, sum) in (from..right.steps).zip(&mut sums) {
+                                    // SAFETY: `vectors` says so.
+                                    let word = unsafe { words[vector].add(step * <$product>::PANEL) };
+                                    *sum = $correct(*sum, $load(word.cast(), 0));
+                                }
                             }
+                            let correction = &mut correction[vector];
+                            let sum = sums.into_iter().fold($load_sum(correction.as_ptr().cast(), 0), $add);
                             $store_sum(correction.as_mut_ptr().cast(), sum);
                         }
                     )?
