@@ -12,7 +12,7 @@ const TURNS: usize = 41;
 /// Steps of a peak loop: tens of microseconds.
 const PEAK_STEPS: u64 = 20_000;
 /// The kernels that take part, by name, so that the sweep sees a forgotten one.
-const KERNELS: [&str; 8] = [
+const KERNELS: [&str; 10] = [
     "gemm-u8s8-i32",
     "gemm-f32",
     "resize-lanczos-u8",
@@ -21,6 +21,8 @@ const KERNELS: [&str; 8] = [
     "gemm-f16-f32",
     "gemm-bf16-f32",
     "gemm-u8s4-i32",
+    "registers-vector",
+    "registers-general",
 ];
 
 fn cpu_s() -> f64 {
@@ -104,7 +106,7 @@ fn main() {
             );
         }
     }
-    let (m, n, k) = (256, 128, 1024);
+    let (m, n, k) = (144, 288, 384);
     let (a, b, mut c) = (vec![1.5f32; m * k], vec![0.5f32; k * n], vec![0f32; m * n]);
     let (row_a, row_b) = (k as isize, n as isize);
     let seconds = median_s(|| {

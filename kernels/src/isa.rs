@@ -83,6 +83,8 @@ macro_rules! instruction_sets {
 }
 
 instruction_sets! {
+    /// What every x86-64 CPU has.
+    X64, "x86-64", ["sse2"];
     /// SSE up to 4.1, 128 bits.
     Sse41, "sse4.1", ["sse4.1"];
     /// AVX2 and FMA, 256 bits.

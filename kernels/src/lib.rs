@@ -15,6 +15,7 @@ mod gemm;
 mod goldens;
 mod isa;
 mod kernel;
+mod registers;
 mod resize;
 mod rng;
 
@@ -28,6 +29,8 @@ static GEMM_F64: gemm::Gemm<gemm::F64> = gemm::Gemm::new();
 static GEMM_F16_F32: gemm::Gemm<gemm::F16F32> = gemm::Gemm::new();
 static GEMM_BF16_F32: gemm::Gemm<gemm::Bf16F32> = gemm::Gemm::new();
 static GEMM_U8S4_I32: gemm::Gemm<gemm::U8S4I32> = gemm::Gemm::new();
+static REGISTERS_VECTOR: registers::Registers<registers::Vector> = registers::Registers::new();
+static REGISTERS_GENERAL: registers::Registers<registers::General> = registers::Registers::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list. New ones go to the end: a kernel's place is part
 /// of its goldens' seeds.
@@ -41,6 +44,8 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &GEMM_F16_F32,
         &GEMM_BF16_F32,
         &GEMM_U8S4_I32,
+        &REGISTERS_VECTOR,
+        &REGISTERS_GENERAL,
     ];
     ALL
 }

@@ -7,6 +7,8 @@ mod gemm_f64;
 mod gemm_s8s8_i32;
 mod gemm_u8s4_i32;
 mod gemm_u8s8_i32;
+mod registers_general;
+mod registers_vector;
 mod resize_lanczos_u8;
 
 pub(crate) use gemm_bf16_f32::GEMM_BF16_F32;
@@ -16,4 +18,6 @@ pub(crate) use gemm_f64::GEMM_F64;
 pub(crate) use gemm_s8s8_i32::GEMM_S8S8_I32;
 pub(crate) use gemm_u8s4_i32::GEMM_U8S4_I32;
 pub(crate) use gemm_u8s8_i32::GEMM_U8S8_I32;
+pub(crate) use registers_general::REGISTERS_GENERAL;
+pub(crate) use registers_vector::REGISTERS_VECTOR;
 pub(crate) use resize_lanczos_u8::RESIZE_LANCZOS_U8;
