@@ -99,13 +99,14 @@ proptest! {
 
 #[test]
 fn the_exact_check_sees_a_wrong_product() {
-    let kernel = find("gemm-u8s8-i32").expect("in the list");
-    let mut job = kernel.new_job();
-    for seed in 0..50 {
-        job.generate(Size::Fresh, seed);
-        run(job.as_mut(), scalar(), None);
-        assert_eq!(job.freivalds(seed), Some(true));
-        run(job.as_mut(), scalar(), Some(Fault { element: seed * 31, bit: 3 }));
-        assert_eq!(job.freivalds(seed), Some(false), "seed {seed}");
+    for name in ["gemm-u8s8-i32", "gemm-s8s8-i32", "gemm-u8s4-i32"] {
+        let mut job = find(name).expect("in the list").new_job();
+        for seed in 0..50 {
+            job.generate(Size::Fresh, seed);
+            run(job.as_mut(), scalar(), None);
+            assert_eq!(job.freivalds(seed), Some(true), "{name}, seed {seed}");
+            run(job.as_mut(), scalar(), Some(Fault { element: seed * 31, bit: 3 }));
+            assert_eq!(job.freivalds(seed), Some(false), "{name}, seed {seed}");
+        }
     }
 }

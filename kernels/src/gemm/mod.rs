@@ -232,6 +232,15 @@ impl<P: Product> Default for GemmJob<P> {
 }
 
 impl<P: Product> GemmJob<P> {
+    fn make(&mut self, shape: Shape, rng: &mut Rng) {
+        let Shape { m, n, k } = shape;
+        self.shape = shape;
+        self.a.resize(m * k);
+        self.b.resize(n.next_multiple_of(P::PANEL) * k.div_ceil(P::GROUP));
+        self.c.resize(m * n);
+        P::fill(rng, shape, &mut self.a, &mut self.b);
+    }
+
     fn dimensions(&self) -> [usize; 3] {
         [self.shape.m, self.shape.n, self.shape.k]
     }
@@ -241,15 +250,11 @@ impl<P: Product> Job for GemmJob<P> {
     fn generate(&mut self, size: Size, seed: u64) {
         let mut rng = Rng::new(seed);
         let mut any = || rng.within(FRESH.0, FRESH.1);
-        self.shape = match size {
+        let shape = match size {
             Size::Golden => P::GOLDEN,
             Size::Fresh => Shape { m: any(), n: any(), k: any() },
         };
-        let Shape { m, n, k } = self.shape;
-        self.a.resize(m * k);
-        self.b.resize(n.next_multiple_of(P::PANEL) * k.div_ceil(P::GROUP));
-        self.c.resize(m * n);
-        P::fill(&mut rng, self.shape, &mut self.a, &mut self.b);
+        self.make(shape, &mut rng);
     }
 
     fn load_picture(&mut self, _: &Picture, _: u64) -> bool {
@@ -326,4 +331,81 @@ fn block_steps(steps: usize, most: usize) -> usize {
 #[cold]
 pub(crate) fn no_such_variant(name: &str, token: Token) -> ! {
     panic!("{name} has no {} variant", token.isa().name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    /// Shapes smaller than any tile, with every remainder of tile, panel, word and block.
+    fn agrees_on_every_edge<P: Product>() {
+        let mut rng = Rng::new(17);
+        let mut job = GemmJob::<P>::default();
+        let tokens: Vec<Token> = P::VARIANTS.iter().filter_map(|variant| variant.isa.token()).collect();
+        for _ in 0..600 {
+            let most = if rng.next() & 7 == 0 { 700 } else { 40 };
+            let shape = Shape { m: rng.within(1, 30), n: rng.within(1, 70), k: rng.within(1, most) };
+            job.make(shape, &mut rng);
+            job.run(Isa::Scalar.token().expect("everywhere"), &AtomicU64::new(0), None);
+            job.keep_reference();
+            assert_ne!(job.freivalds(1), Some(false), "{} {shape:?}", P::NAME);
+            for &token in &tokens {
+                job.c.copy_from(&vec![P::C::zeroed(); shape.m * shape.n]);
+                job.run(token, &AtomicU64::new(0), None);
+                assert!(job.matches(), "{} {} {shape:?}: {:?}", P::NAME, token.isa().name(), job.locate());
+            }
+        }
+    }
+
+    #[test]
+    fn integer_products_agree_on_every_edge() {
+        agrees_on_every_edge::<U8S8I32>();
+        agrees_on_every_edge::<S8S8I32>();
+        agrees_on_every_edge::<U8S4I32>();
+    }
+
+    #[test]
+    fn float_products_agree_on_every_edge() {
+        agrees_on_every_edge::<F32>();
+        agrees_on_every_edge::<F64>();
+        agrees_on_every_edge::<F16F32>();
+        agrees_on_every_edge::<Bf16F32>();
+    }
+
+    /// The sum of products by way of i64 and by the fused multiply-add, which share nothing with the references' loops.
+    #[test]
+    fn references_are_what_their_names_say() {
+        let mut rng = Rng::new(23);
+        let shape = Shape { m: 5, n: 37, k: 29 };
+        let (mut s8, mut u4, mut bf16) =
+            (GemmJob::<S8S8I32>::default(), GemmJob::<U8S4I32>::default(), GemmJob::<Bf16F32>::default());
+        let scalar = Isa::Scalar.token().expect("everywhere");
+        for _ in 0..60 {
+            s8.make(shape, &mut rng);
+            u4.make(shape, &mut rng);
+            bf16.make(shape, &mut rng);
+            s8.run(scalar, &AtomicU64::new(0), None);
+            u4.run(scalar, &AtomicU64::new(0), None);
+            bf16.run(scalar, &AtomicU64::new(0), None);
+            let (s8_b, u4_b) = (S8S8I32::show_b(shape, &s8.b), U8S4I32::show_b(shape, &u4.b));
+            let bf16_b = Bf16F32::show_b(shape, &bf16.b);
+            let widen = |bits: u16| f32::from_bits(u32::from(bits) << 16);
+            for (m, n) in (0..shape.m).flat_map(|m| (0..shape.n).map(move |n| (m, n))) {
+                let at = |k: usize| (m * shape.k + k, k * shape.n + n);
+                let sum = |a: &dyn Fn(usize) -> i64, b: &[u8]| {
+                    (0..shape.k).map(|k| a(at(k).0) * i64::from(b[at(k).1] as i8)).sum::<i64>()
+                };
+                assert_eq!(i64::from(s8.c[m * shape.n + n]), sum(&|at| s8.a[at].into(), &s8_b));
+                assert_eq!(i64::from(u4.c[m * shape.n + n]), sum(&|at| u4.a[at].into(), &u4_b));
+                let order = (0..shape.k.div_ceil(2)).flat_map(|pair| [2 * pair + 1, 2 * pair]);
+                let chain = order.filter(|&k| k < shape.k).fold(0f32, |sum, k| {
+                    let (a, b) = at(k);
+                    let b = u16::from_le_bytes([bf16_b[2 * b], bf16_b[2 * b + 1]]);
+                    libm::fmaf(widen(bf16.a[a].0), widen(b), sum)
+                });
+                assert_eq!(bf16.c[m * shape.n + n].to_bits(), chain.to_bits());
+            }
+        }
+    }
 }

@@ -138,9 +138,6 @@ impl<P: Product> Multiply<'_, P> {
                 let width = T::COLS.min(n - col);
                 let words = &b[from * P::PANEL..];
                 let right = Right { words, stride: steps * P::PANEL, column: col, steps: to - from };
-                if T::CORRECTS {
-                    tile.correct(right, &mut correction[col..][..T::COLS]);
-                }
                 for (left, row) in left.chunks_exact(T::ROWS * T::BLOCK).zip((0..m).step_by(T::ROWS)) {
                     let sums = &mut c[row * n + col..];
                     for row in T::ROWS..2 * T::ROWS {
@@ -156,6 +153,10 @@ impl<P: Product> Multiply<'_, P> {
                         tile.multiply(left, right, edge, T::COLS, from == 0);
                         (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
                     }
+                }
+                if T::CORRECTS {
+                    // Now that its words are near.
+                    tile.correct(right, &mut correction[col..][..T::COLS]);
                 }
             }
             if DRILL && from == 0 {
@@ -290,12 +291,16 @@ macro_rules! register_tile {
                         let (correction, _) = correction.as_chunks_mut::<$lanes>();
                         for vector in 0..$vectors {
                             let mut sums = [$zero; CHAINS];
-                            for from in (0..right.steps).step_by(CHAINS) {
-                                for (step, sum) in (from..right.steps).zip(&mut sums) {
-                                    // SAFETY: `vectors` says so.
-                                    let word = unsafe { words[vector].add(step * <$product>::PANEL) };
-                                    *sum = $correct(*sum, $load(word.cast(), 0));
+                            // SAFETY: `vectors` says so.
+                            let word = |step: usize| unsafe { words[vector].add(step * <$product>::PANEL) };
+                            let whole = right.steps - right.steps % CHAINS;
+                            for from in (0..whole).step_by(CHAINS) {
+                                for chain in 0..CHAINS {
+                                    sums[chain] = $correct(sums[chain], $load(word(from + chain).cast(), 0));
                                 }
+                            }
+                            for step in whole..right.steps {
+                                sums[0] = $correct(sums[0], $load(word(step).cast(), 0));
                             }
                             let correction = &mut correction[vector];
                             let sum = sums.into_iter().fold($load_sum(correction.as_ptr().cast(), 0), $add);
