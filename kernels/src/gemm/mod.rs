@@ -124,7 +124,7 @@ fn strike<P: Product>(c: &mut [P::C], fault: Fault) {
 fn scalar<P: Product>(shape: Shape, data: Data<'_, P>, fault: Option<Fault>) {
     data.c.fill(P::C::zeroed());
     let steps = shape.k.div_ceil(P::GROUP);
-    let block = P::GROUP * if fault.is_some() { block_steps(steps, steps) } else { steps };
+    let block = P::GROUP * block_steps(steps, steps, fault.is_some());
     for from in (0..shape.k).step_by(block) {
         P::reference(shape, data.a, data.b, data.c, from..(from + block).min(shape.k));
         if let (0, Some(fault)) = (from, fault) {
@@ -322,9 +322,10 @@ impl<P: Product> Job for GemmJob<P> {
     }
 }
 
-/// How many steps of k make a block: blocks of one size, and two at least, so that a drill has a boundary to strike at.
-fn block_steps(steps: usize, most: usize) -> usize {
-    steps.div_ceil(steps.div_ceil(most).max(2)).max(1)
+/// How many steps of k make a block: blocks of one size, and two if a drill needs a boundary to strike at.
+fn block_steps(steps: usize, most: usize, drill: bool) -> usize {
+    let blocks = steps.div_ceil(most).max(1 + usize::from(drill));
+    steps.div_ceil(blocks)
 }
 
 /// No variant of this product takes this token: the caller did not choose from its list.

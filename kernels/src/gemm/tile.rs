@@ -119,7 +119,7 @@ impl<P: Product> Multiply<'_, P> {
         let Shape { m, n, k } = self.shape;
         let Data { a, b, c, scratch } = &mut self.data;
         let steps = k.div_ceil(P::GROUP);
-        let block = block_steps(steps, T::BLOCK);
+        let block = block_steps(steps, T::BLOCK, DRILL);
         let rows = m.next_multiple_of(T::ROWS);
         let left: &mut [T::Left] = scratch.left.room_for(rows * T::BLOCK);
         let edge: &mut [P::C] = scratch.edge.room_for(T::ROWS * T::COLS);
