@@ -114,10 +114,16 @@ struct Data<'a, P: Product> {
     scratch: &'a mut Workspace,
 }
 
-/// The drill of all products: a bit of a sum between two blocks of k.
-fn strike<P: Product>(c: &mut [P::C], fault: Fault) {
+/// Elements whose number is the same modulo this lie in the same lane of a full vector register of 32-bit elements.
+const LANES: u64 = 16;
+
+/// The drill of all products: a bit of a sum between two blocks of k. Columns of `c` are `n`; what an element's number is
+/// modulo the lanes, its column is.
+fn strike<P: Product>(c: &mut [P::C], n: usize, fault: Fault) {
     let bit = P::STRIKES.start + fault.bit % P::STRIKES.len() as u32;
-    flip(c, Fault { bit, ..fault });
+    let (row, lane) = (fault.element / LANES, fault.element % LANES);
+    let element = row % (c.len() / n) as u64 * n as u64 + lane % n as u64;
+    flip(c, Fault { element, bit });
 }
 
 /// The product by the scalar reference; blocks of k only exist so that a drill can strike between them.
@@ -128,7 +134,7 @@ fn scalar<P: Product>(shape: Shape, data: Data<'_, P>, fault: Option<Fault>) {
     for from in (0..shape.k).step_by(block) {
         P::reference(shape, data.a, data.b, data.c, from..(from + block).min(shape.k));
         if let (0, Some(fault)) = (from, fault) {
-            strike::<P>(data.c, fault);
+            strike::<P>(data.c, shape.n, fault);
         }
     }
 }

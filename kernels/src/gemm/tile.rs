@@ -160,7 +160,7 @@ impl<P: Product> Multiply<'_, P> {
                 }
             }
             if DRILL && from == 0 {
-                strike::<P>(c, fault);
+                strike::<P>(c, n, fault);
             }
         }
         if T::CORRECTS {
