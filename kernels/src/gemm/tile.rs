@@ -5,11 +5,12 @@
 //! each element is one chain in ascending k whatever the tile or the block. A step takes as many k as B keeps in a word, and
 //! may multiply them in parts, when a word has to be unpacked first.
 
-use bytemuck::{Pod, Zeroable};
 use core::{
     arch::x86_64::*,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
+
+use bytemuck::{Pod, Zeroable};
 
 use super::{Data, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_steps, strike};
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
