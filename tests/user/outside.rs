@@ -159,10 +159,11 @@ fn flipped_input_is_corrupt_input() {
         return eprintln!("this system does not let one process write to another's memory");
     }
     let report = run.finish();
-    assert!(!report.findings.is_empty());
-    for finding in &report.findings {
-        assert_eq!((finding.core, finding.class), (Some(core), Class::CorruptInput), "{finding:?}");
-    }
+    let of_class = |class| report.findings.iter().filter(move |finding| finding.class == class).count();
+    assert!(of_class(Class::CorruptInput) > 0, "{:?}", report.findings);
+    // A packed copy of the input looks like it from outside; flipped, it is the multiplication that goes wrong.
+    assert_eq!(of_class(Class::CorruptInput) + of_class(Class::Miscompute), report.findings.len());
+    assert!(report.findings.iter().all(|finding| finding.core == Some(core)), "{:?}", report.findings);
 }
 
 #[test]
@@ -178,9 +179,8 @@ fn flipped_reference_is_corrupt_reference() {
     assert!(of_class(Class::CorruptReference).count() > 0, "{:?}", report.findings);
     // The output begins like the reference. It is written anew in every iteration; a flip that hits it between writing and
     // comparing is a wrong result like any other.
-    let others = report.findings.iter().filter(|finding| finding.class != Class::CorruptReference);
-    assert!(others.clone().all(|f| f.class == Class::Miscompute), "{:?}", report.findings);
-    assert!(others.count() <= of_class(Class::CorruptReference).count(), "{:?}", report.findings);
+    let mut others = report.findings.iter().filter(|finding| finding.class != Class::CorruptReference);
+    assert!(others.all(|finding| finding.class == Class::Miscompute), "{:?}", report.findings);
     assert!(report.findings.iter().all(|finding| finding.core == Some(core)), "{:?}", report.findings);
 }
 
