@@ -115,12 +115,21 @@ pub trait Kernel: Sync {
     /// At least 256.
     fn goldens(&self) -> &'static [Golden];
     /// Whether [`Job::load_picture`] works.
-    fn takes_pictures(&self) -> bool;
+    fn takes_pictures(&self) -> bool {
+        false
+    }
+    /// Whether taking and freeing memory is part of its work: the declared exception to the rule of [`Job`].
+    fn allocates(&self) -> bool {
+        false
+    }
     /// Buffers to run it in, empty yet.
     fn new_job(&self) -> Box<dyn Job>;
     /// Runs the multiply-adds of that variant on registers alone for so many steps of its inner loop, and returns the
     /// operations done: what nothing that also loads can exceed. `None` where a variant has no such loop.
-    fn peak(&self, token: Token, steps: u64) -> Option<u64>;
+    fn peak(&self, token: Token, steps: u64) -> Option<u64> {
+        let _ = (token, steps);
+        None
+    }
     /// Computes once and returns each stage's values.
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture>;
 }
@@ -131,7 +140,10 @@ pub trait Job: Send {
     /// Makes the input; the same bits on every machine.
     fn generate(&mut self, size: Size, seed: u64);
     /// Takes a picture as input, the seed choosing the rest; false if the kernel takes none.
-    fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool;
+    fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool {
+        let _ = (picture, seed);
+        false
+    }
     /// Operations of one run; a multiply-add counts two.
     fn operations(&self) -> u64;
     /// Computes the output from the input, noting the stage as it goes.
@@ -153,7 +165,10 @@ pub trait Job: Send {
     fn locate(&self) -> Option<Mismatch>;
     /// The exact check of integer products modulo 2^32 (Freivalds): C·r = A·(B·r) for a random r. `None` where it does not
     /// apply. With odd r a single wrong element in a row never passes; several pass with a chance of at most 1/2.
-    fn freivalds(&self, seed: u64) -> Option<bool>;
+    fn freivalds(&self, seed: u64) -> Option<bool> {
+        let _ = seed;
+        None
+    }
     /// Damages the input.
     fn flip_input_bit(&mut self, fault: Fault);
     /// Damages the reference.

@@ -32,8 +32,7 @@ static GEMM_U8S4_I32: gemm::Gemm<gemm::U8S4I32> = gemm::Gemm::new();
 static REGISTERS_VECTOR: registers::Registers<registers::Vector> = registers::Registers::new();
 static REGISTERS_GENERAL: registers::Registers<registers::General> = registers::Registers::new();
 
-/// Every kernel. Adding one is a file and a line here; a test sweeps the list. New ones go to the end: a kernel's place is part
-/// of its goldens' seeds.
+/// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
     static ALL: &[&dyn Kernel] = &[
         &GEMM_U8S8_I32,

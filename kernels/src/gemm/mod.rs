@@ -180,10 +180,6 @@ impl<P: Product> Kernel for Gemm<P> {
         P::GOLDENS
     }
 
-    fn takes_pictures(&self) -> bool {
-        false
-    }
-
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(GemmJob::<P>::default())
     }
@@ -261,10 +257,6 @@ impl<P: Product> Job for GemmJob<P> {
             Size::Fresh => Shape { m: any(), n: any(), k: any() },
         };
         self.make(shape, &mut rng);
-    }
-
-    fn load_picture(&mut self, _: &Picture, _: u64) -> bool {
-        false
     }
 
     fn operations(&self) -> u64 {

@@ -82,16 +82,8 @@ impl<F: File> Kernel for Registers<F> {
         F::GOLDENS
     }
 
-    fn takes_pictures(&self) -> bool {
-        false
-    }
-
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(RegistersJob::<F>::default())
-    }
-
-    fn peak(&self, _: Token, _: u64) -> Option<u64> {
-        None
     }
 
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture> {
@@ -140,10 +132,6 @@ impl<F: File> Job for RegistersJob<F> {
         rng.fill(bytemuck::cast_slice_mut(&mut self.input));
         rng.fill(bytemuck::cast_slice_mut(&mut self.constants));
         F::mend(&mut self.constants);
-    }
-
-    fn load_picture(&mut self, _: &Picture, _: u64) -> bool {
-        false
     }
 
     fn operations(&self) -> u64 {
@@ -200,10 +188,6 @@ impl<F: File> Job for RegistersJob<F> {
             bits: 8 * size_of::<F::Word>() as u32,
             wrong,
         })
-    }
-
-    fn freivalds(&self, _: u64) -> Option<bool> {
-        None
     }
 
     fn flip_input_bit(&mut self, fault: Fault) {

@@ -74,10 +74,6 @@ impl Kernel for LanczosU8 {
         Box::new(ResizeJob::default())
     }
 
-    fn peak(&self, _: Token, _: u64) -> Option<u64> {
-        None
-    }
-
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture> {
         let made;
         let picture = match picture {
@@ -262,10 +258,6 @@ impl Job for ResizeJob {
         let (_, sums, right, (first, wrong)) = sums?;
         let (expected, actual) = (bits(&right[first]), bits(&sums[first]));
         Some(Mismatch { stage, element: vec![first as u64], expected, actual, bits: 32, wrong })
-    }
-
-    fn freivalds(&self, _: u64) -> Option<bool> {
-        None
     }
 
     fn flip_input_bit(&mut self, fault: Fault) {
