@@ -451,9 +451,9 @@ mod tests {
                 let mut injector = Injector::new(injection, Box::leak(Box::new(AtomicU64::new(0))));
                 let (done, Notebook(heard)) = block(kernel, &mut injector, Source::Golden, &[], |_| ());
                 let seen: Vec<u64> = heard.iter().map(|heard| heard.1).collect();
-                // Sparse data may hide a changed input until it is digested at the end.
-                let at_the_end = fault == Fault::CorruptInput && seen == [4];
-                assert!(seen == iterations || at_the_end, "{kernel} {fault:?}: {seen:?}");
+                // Sparse data may hide a changed input, at most until it is digested at the end.
+                let later = fault == Fault::CorruptInput && matches!(seen[..], [2..=4]);
+                assert!(seen == iterations || later, "{kernel} {fault:?}: {seen:?}");
                 assert!(heard.iter().all(|heard| heard.0 == class), "{kernel} {fault:?}: {heard:?}");
                 assert!(heard.iter().all(|heard| heard.2.is_some() == placed), "{kernel} {fault:?}: {heard:?}");
                 assert_eq!(done.evidence.findings, heard.len() as u64, "{kernel} {fault:?}");
