@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, not_yet, output::JsonTarget};
+use super::{CliError, not_yet, output::JsonTarget, session::again};
 use crate::{
     journal::{self, JOURNAL_FILE, find_run},
     report::{Report, text},
@@ -42,6 +42,6 @@ pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
     let mut outcome = Outcome::of(&read.records);
     outcome.notes.extend(read.tail.map(|tail| format!("the journal's end was cut off: {tail}")));
     let report = Report::of(&outcome).expect("a journal that reads has an opening record");
-    json.finish(&report, &text::render(&report))?;
+    json.finish(&report, &(text::render(&report) + &again(&report.run, &folder)))?;
     Ok(0)
 }

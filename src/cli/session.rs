@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, output::JsonTarget};
 use crate::{
-    journal::{Journal, record::RunStarted},
+    journal::{self, Journal, record::RunStarted},
     platform,
     report::{Report, screen::Screen, text},
     supervisor::{
@@ -45,6 +45,7 @@ impl Session {
         let mut screen = Screen::new(&self.run, next_step, &what);
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let pictures = images.len() as u32;
+        let folder = self.folder.clone();
         let host = ProcessHost::new(self.run.machine.bclk_mhz, images, self.folder, self.number);
         let interrupter = host.interrupter();
         platform::on_stop_request(move |why| interrupter.interrupt(why))
@@ -62,9 +63,16 @@ impl Session {
         });
         drop(screen);
         let report = Report::of(&outcome).expect("a run that was carried out has an opening record");
-        json.finish(&report, &text::render(&report))?;
+        json.finish(&report, &(text::render(&report) + &again(&report.run, &folder)))?;
         Ok(outcome)
     }
+}
+
+/// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.
+pub fn again(run: &str, folder: &Path) -> String {
+    let found = journal::runs_folder(None).is_ok_and(|runs| folder.parent() == Some(&runs));
+    let by = if found { run.to_owned() } else { folder.display().to_string() };
+    format!("Run {run}. Again: oddcore report {by}\n")
 }
 
 /// A path that another working folder cannot change, as text for the journal.

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::text::wrapped;
 use crate::{
     journal::record::RunStarted,
     machine::name,
@@ -53,9 +54,10 @@ impl Screen {
         Self { bar, names, total_s, now: String::new() }
     }
 
+    /// Lines for a person are broken between words; those for a program are not.
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln_quietly(text)),
+            Some(bar) => bar.suspend(|| eprintln_quietly(&wrapped(text, "    "))),
             None => eprintln_quietly(text),
         }
     }

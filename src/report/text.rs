@@ -41,7 +41,6 @@ pub fn render(report: &Report) -> String {
     for line in &report.advice {
         let _ = writeln!(out, "{}", wrapped(line, "  "));
     }
-    let _ = writeln!(out, "Run {}. Again: oddcore report {}", report.run, report.run);
     out
 }
 

@@ -112,8 +112,6 @@ impl Found {
             boot: place.boot.clone(),
             last_seen_s,
             heartbeat_every_s: (HEARTBEAT_NS / 1_000_000_000) as i64,
-            // A run that wrote so is settled.
-            asked_to_stop: false,
             // Word that is older than the run's last sign of life is of a worker that was cut off from a living supervisor.
             supervisor_vanished: vanished.as_deref().and_then(seconds).is_some_and(|at| at >= last_seen_s),
             step_started_s: seconds(&place.step_began),

@@ -21,8 +21,6 @@ pub struct DeadRun {
     pub last_seen_s: i64,
     /// How often a heartbeat was due.
     pub heartbeat_every_s: i64,
-    /// A signal asked it to stop, and it wrote that down.
-    pub asked_to_stop: bool,
     /// A worker wrote down that its supervisor was gone while the worker lived on.
     pub supervisor_vanished: bool,
     /// When the open step started.
@@ -64,14 +62,13 @@ pub struct Loss {
 
 /// Weighs why `dead` ended, by what the machine says `now`. The rules, the first that fits decides:
 ///
-/// 1. The run was asked to stop, and wrote that down: interrupted.
-/// 2. A worker outlived the supervisor, so the machine did too: interrupted.
-/// 3. Either boot is not known by its id: interrupted, as a reset cannot be shown.
-/// 4. It is the same boot: interrupted.
-/// 5. This boot did not begin later than the run's: the clock or the machine is another one: interrupted.
-/// 6. The OS was shut down in an orderly way after the run was last seen and before the next boot: interrupted.
-/// 7. The OS showed a sign of life more than two heartbeats after the run's last: interrupted.
-/// 8. Else the machine froze or reset: lost to reset. A power cut is excluded by a kernel's panic or an uncorrected
+/// 1. A worker outlived the supervisor, so the machine did too: interrupted.
+/// 2. Either boot is not known by its id: interrupted, as a reset cannot be shown.
+/// 3. It is the same boot: interrupted.
+/// 4. This boot did not begin later than the run's: the clock or the machine is another one: interrupted.
+/// 5. The OS was shut down in an orderly way after the run was last seen and before the next boot: interrupted.
+/// 6. The OS showed a sign of life more than two heartbeats after the run's last: interrupted.
+/// 7. Else the machine froze or reset: lost to reset. A power cut is excluded by a kernel's panic or an uncorrected
 ///    machine check since the open step started.
 pub fn weigh(dead: &DeadRun, now: &Traces) -> Loss {
     if let Some(why) = other_cause(dead, now) {
@@ -95,11 +92,8 @@ pub fn weigh(dead: &DeadRun, now: &Traces) -> Loss {
     }
 }
 
-/// Rules 1 to 7.
+/// Rules 1 to 6.
 fn other_cause(dead: &DeadRun, now: &Traces) -> Option<String> {
-    if dead.asked_to_stop {
-        return Some("the run was asked to stop by a signal".into());
-    }
     if dead.supervisor_vanished {
         return Some("the supervisor was ended while a worker and the machine lived on".into());
     }
@@ -168,7 +162,6 @@ mod tests {
             boot: boot("aaaa-1", 1000),
             last_seen_s: 6000,
             heartbeat_every_s: 10,
-            asked_to_stop: false,
             supervisor_vanished: false,
             step_started_s: Some(5000),
         };
@@ -192,8 +185,7 @@ mod tests {
 
     #[test]
     fn what_excuses_the_cores() {
-        let table: [(&str, &str, Change); 16] = [
-            ("a signal", "asked to stop", |dead, _| dead.asked_to_stop = true),
+        let table: [(&str, &str, Change); 15] = [
             ("a worker's record", "supervisor was ended", |dead, _| dead.supervisor_vanished = true),
             ("no boot then", "not known", |dead, _| dead.boot = None),
             ("no boot now", "not known", |_, now| now.boot = None),
@@ -217,8 +209,8 @@ mod tests {
                 now.signs = vec![sign(Some("aaaa1"), 7500)];
             }),
             ("a login after the end", "lived on", |_, now| now.signs = vec![sign(None, 6021)]),
-            ("a machine check does not change a signal", "asked to stop", |dead, now| {
-                dead.asked_to_stop = true;
+            ("a machine check does not change a worker's record", "supervisor was ended", |dead, now| {
+                dead.supervisor_vanished = true;
                 now.machine_checks = vec![check(5500)];
             }),
         ];

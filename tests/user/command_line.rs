@@ -86,6 +86,21 @@ fn a_short_run_passes_and_can_be_reported_again() {
 }
 
 #[test]
+fn a_report_ends_in_the_command_that_shows_it_again() {
+    let (state, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let elsewhere = elsewhere.path().to_str().expect("plain");
+    let common = ["run", "--for", "1s", "--kernels", "registers-general"];
+    for runs in [&[][..], &["--runs", elsewhere]] {
+        let output = oddcore(state.path(), &[&common, runs].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let shown = String::from_utf8(output.stdout).expect("text");
+        let (_, command) = shown.trim_end().rsplit_once("Again: oddcore ").expect("the last line");
+        let again = oddcore(state.path(), &command.split(' ').collect::<Vec<_>>());
+        assert_eq!(String::from_utf8(again.stdout).expect("text"), shown, "{command}");
+    }
+}
+
+#[test]
 fn the_kernels_and_the_machine_are_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     for args in [&["kernels"][..], &["kernels", "--json", "-"], &["cores"], &["cores", "--json", "-"]] {

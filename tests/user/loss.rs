@@ -63,7 +63,6 @@ fn weighed(root: &tempfile::TempDir) -> oddcore::verdict::loss::Loss {
         boot: Some(Boot { id: OLD.into(), booted_at_s: Some(u64::from(STARTED) - 9999) }),
         last_seen_s: SEEN.into(),
         heartbeat_every_s: 10,
-        asked_to_stop: false,
         supervisor_vanished: false,
         step_started_s: Some(STARTED.into()),
     };
