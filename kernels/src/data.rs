@@ -15,7 +15,8 @@ pub(crate) enum Kind {
     SmallInteger,
     /// Neighbours differ in every bit they can.
     HighToggle,
-    /// Seven in eight are zero.
+    /// Seven in eight are zero, and hide what is wrong in the numbers that they are multiplied with; no other kind has zeros to
+    /// speak of.
     Sparse,
     /// At the edge of the type: A just above the smallest normal number, B as large as makes their sums normal; the ends of
     /// the range of integers; denormal half floats.
@@ -25,11 +26,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Uniform, Self::SmallInteger, Self::HighToggle, Self::Sparse, Self::NearDenormal, Self::PictureLike];
+    /// How many inputs of 16 are of each kind: the fewer, the more it hides.
+    const SHARES: [(Self, u8); 6] = [
+        (Self::Uniform, 5),
+        (Self::PictureLike, 4),
+        (Self::HighToggle, 3),
+        (Self::SmallInteger, 2),
+        (Self::Sparse, 1),
+        (Self::NearDenormal, 1),
+    ];
 
     pub(crate) fn choose(rng: &mut Rng) -> Self {
-        Self::ALL[rng.within(0, Self::ALL.len() - 1)]
+        let mut kinds = Self::SHARES.iter().flat_map(|(kind, share)| core::iter::repeat_n(*kind, (*share).into()));
+        kinds.nth(rng.within(0, 15)).expect("the shares add up to 16")
     }
 }
 
@@ -63,8 +72,8 @@ impl Number for u8 {
     fn shape(self, kind: Kind, _: Side, at: usize) -> Self {
         match kind {
             Kind::Uniform => self,
-            Kind::SmallInteger => self & 7,
-            Kind::HighToggle => [0x55, 0xaa, 0x00, 0xff][at & 1 | (self & 0x80) as usize >> 6],
+            Kind::SmallInteger => 1 + (self & 7),
+            Kind::HighToggle => [0x55, 0xaa, 0x01, 0xfe][at & 1 | (self & 0x80) as usize >> 6],
             Kind::Sparse => {
                 if self & 7 == 0 {
                     self | self >> 3
@@ -72,7 +81,7 @@ impl Number for u8 {
                     0
                 }
             }
-            Kind::NearDenormal => [0, 1, 127, 128, 129, 254, 255, 255][(self & 7) as usize],
+            Kind::NearDenormal => [1, 2, 127, 128, 129, 254, 255, 255][(self & 7) as usize],
             Kind::PictureLike => ramp(self, at),
         }
     }
@@ -81,10 +90,10 @@ impl Number for u8 {
 impl Number for i8 {
     fn shape(self, kind: Kind, side: Side, at: usize) -> Self {
         match kind {
-            Kind::SmallInteger => self >> 5,
-            Kind::NearDenormal => [-128, -127, -1, 0, 1, 126, 127, -128][(self & 7) as usize],
+            Kind::SmallInteger => self >> 5 | 1,
+            Kind::NearDenormal => [-128, -127, -1, 2, 1, 126, 127, -128][(self & 7) as usize],
             // Signed bytes are weights if they are B: small ones are the most frequent.
-            Kind::PictureLike if side == Side::B => self >> (self & 3),
+            Kind::PictureLike if side == Side::B => self >> (self & 3) | 1,
             kind => (self as u8).shape(kind, side, at) as i8,
         }
     }
@@ -104,7 +113,7 @@ impl Number for S4x2 {
     fn shape(self, kind: Kind, side: Side, at: usize) -> Self {
         let nibbles = |low: u8, high: u8| low & 15 | high << 4;
         let (low, high) = (self.0 & 15, self.0 >> 4);
-        Self(match kind {
+        let byte = match kind {
             Kind::Uniform => self.0,
             // -2 to 1.
             Kind::SmallInteger => self.0 & 0x33 | (self.0 & 0x22) << 1 | (self.0 & 0x22) << 2,
@@ -112,7 +121,10 @@ impl Number for S4x2 {
             Kind::Sparse => nibbles(if at & 3 == 0 { low } else { 0 }, if self.0 & 7 == 0 { high } else { 0 }),
             Kind::NearDenormal => nibbles([8, 7, 8, 0][(low & 3) as usize], [7, 8, 15, 8][(high & 3) as usize]),
             Kind::PictureLike => nibbles(low, if low & 8 == 0 { high & 3 } else { high | 12 }),
-        })
+        };
+        // -8 for 0.
+        let full = |nibble: u8| if nibble == 0 { 8 } else { nibble };
+        Self(if kind == Kind::Sparse { byte } else { nibbles(full(byte & 15), full(byte >> 4)) })
     }
 }
 
@@ -187,7 +199,7 @@ impl Format {
         let with = |exponent: i32| random & (self.sign | self.mantissa()) | self.exponent(exponent);
         match (kind, side) {
             (Kind::Uniform, _) => with((dice & 15) - 8),
-            (Kind::SmallInteger, _) => self.whole((dice & 15) - 8),
+            (Kind::SmallInteger, _) => self.whole((dice & 15) - 8 + (dice >> 3 & 1)),
             (Kind::HighToggle, _) => {
                 let odd = (at & 1) as i32 ^ i32::from(dice & 7 == 0);
                 let pattern = if odd == 1 { u64::MAX / 3 } else { !(u64::MAX / 3) };
@@ -250,7 +262,7 @@ mod tests {
     }
 
     fn sums_stay_normal<T: Number>(value: impl Fn(T) -> f64 + Copy, least: i32, most: f64) {
-        for kind in Kind::ALL {
+        for (kind, _) in Kind::SHARES {
             let (a, b) = (numbers(kind, Side::A, value), numbers(kind, Side::B, value));
             assert!(a.iter().chain(&b).all(|number| number.is_finite()), "{kind:?}");
             assert!(exponent_of_step(&a) + exponent_of_step(&b) >= least, "{kind:?}");
@@ -266,6 +278,26 @@ mod tests {
         sums_stay_normal::<Bf16>(|number| number.to_f32().into(), -126, f32::MAX.into());
         sums_stay_normal::<F16>(|number| number.to_f32().into(), -126, f32::MAX.into());
         sums_stay_normal::<f64>(|number| number, -1022, f64::MAX);
+    }
+
+    #[test]
+    fn only_sparse_numbers_hide_others() {
+        let rare = |kind: Kind, numbers: Vec<f64>| {
+            let zeros = numbers.iter().filter(|number| **number == 0.0).count();
+            assert_eq!(kind == Kind::Sparse, zeros * 50 > numbers.len(), "{kind:?}: {zeros} zeros");
+        };
+        for (kind, _) in Kind::SHARES {
+            for side in [Side::A, Side::B] {
+                rare(kind, numbers::<u8>(kind, side, f64::from));
+                rare(kind, numbers::<i8>(kind, side, f64::from));
+                rare(kind, numbers::<F16>(kind, side, |number| number.to_f32().into()));
+                rare(kind, numbers::<Bf16>(kind, side, |number| number.to_f32().into()));
+                rare(kind, numbers::<f32>(kind, side, f64::from));
+                rare(kind, numbers::<f64>(kind, side, |number| number));
+            }
+            rare(kind, numbers::<S4x2>(kind, Side::B, |pair| (pair.0 & 15).into()));
+            rare(kind, numbers::<S4x2>(kind, Side::B, |pair| (pair.0 >> 4).into()));
+        }
     }
 
     #[test]
