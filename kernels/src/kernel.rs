@@ -146,6 +146,11 @@ pub trait Job: Send {
     }
     /// Operations of one run; a multiply-add counts two.
     fn operations(&self) -> u64;
+    /// Pixels of the picture that one run makes: what the throughput of a kernel of pictures is counted in. `None` for
+    /// others.
+    fn pixels(&self) -> Option<u64> {
+        None
+    }
     /// Computes the output from the input, noting the stage as it goes.
     ///
     /// # Panics

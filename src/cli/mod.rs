@@ -1,5 +1,6 @@
 //! The command line: parses and validates, then hands over. Exit codes are those of design: 0, 1, 2, 3.
 
+mod bench;
 mod cores;
 mod drill;
 mod duration;
@@ -90,8 +91,8 @@ enum Command {
     Kernel(kernels::KernelArgs),
     /// Go on with a run that was cut short.
     Resume(resume::ResumeArgs),
-    /// Each kernel's throughput on each core.
-    Bench(Later),
+    /// Each kernel's throughput on each core, as a share of what that core's instructions allow.
+    Bench(bench::BenchArgs),
     /// Any deterministic program on each core in turn.
     Exec(Later),
     /// Each core's highest clock that passes.
@@ -118,8 +119,8 @@ struct WorkerArgs {
     #[arg(long)]
     bclk: f64,
     #[arg(long)]
-    run: PathBuf,
-    #[arg(long)]
+    run: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
     session: u32,
     #[arg(long)]
     image: Vec<PathBuf>,
@@ -145,7 +146,7 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Kernels(args)) => kernels::kernels(&args),
         Some(Command::Kernel(args)) => kernels::kernel(&args),
         Some(Command::Resume(args)) => resume::resume(args),
-        Some(Command::Bench(_)) => not_yet("oddcore bench"),
+        Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Exec(_)) => not_yet("oddcore exec"),
         Some(Command::Tune(_)) => not_yet("oddcore tune"),
         Some(Command::Doctor(_)) => not_yet("oddcore doctor"),

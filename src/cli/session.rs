@@ -46,7 +46,7 @@ impl Session {
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let pictures = images.len() as u32;
         let folder = self.folder.clone();
-        let host = ProcessHost::new(self.run.machine.bclk_mhz, images, self.folder, self.number);
+        let host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)));
         let interrupter = host.interrupter();
         platform::on_stop_request(move |why| interrupter.interrupt(why))
             .map_err(platform_error("the handler of Ctrl-C cannot be set"))?;

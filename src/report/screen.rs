@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::text::wrapped;
 use crate::{
     journal::record::RunStarted,
-    machine::name,
+    machine::{Machine, name},
     plan::Step,
     supervisor::seams::View,
     verdict::{Amendment, Finding, Outcome},
@@ -27,31 +27,13 @@ impl Screen {
     pub fn new(run: &RunStarted, next_step: u32, what: &str) -> Self {
         let RunStarted { machine, cores, plan, .. } = run;
         let total_s = plan.seconds_from(next_step, machine);
-        let mut err = std::io::stderr();
-        let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
-        let _ = writeln!(err, "oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu);
-        let names: Vec<String> = machine.cores.iter().map(|core| core.short.clone()).collect();
-        let tested: Vec<&str> = cores.iter().filter_map(|&c| names.get(c as usize)).map(String::as_str).collect();
-        let _ = writeln!(
-            err,
-            "{what}, {}, on {} of {} cores: {}",
-            match plan.until_s() {
-                Some(every_s) => format!("until its evidence would have caught a fault every {every_s:.0} s"),
-                None => format!("about {total_s:.0} s"),
-            },
-            tested.len(),
-            names.len(),
-            tested.join(" ")
-        );
-        let bar = err.is_terminal().then(|| {
-            let bar =
-                ProgressBar::with_draw_target(Some((total_s * 10.0) as u64), ProgressDrawTarget::stderr_with_hz(4));
-            let style = ProgressStyle::with_template(" {bar:24} {elapsed} of about {prefix}  {wide_msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(format!("{}s", total_s.round()));
-            bar
-        });
-        Self { bar, names, total_s, now: String::new() }
+        let how_long = match plan.until_s() {
+            Some(every_s) => format!("until its evidence would have caught a fault every {every_s:.0} s"),
+            None => format!("about {total_s:.0} s"),
+        };
+        say_what(what, &how_long, machine, cores);
+        let names = machine.cores.iter().map(|core| core.short.clone()).collect();
+        Self { bar: bar((total_s * 10.0) as u64, total_s), names, total_s, now: String::new() }
     }
 
     /// Lines for a person are broken between words; those for a program are not.
@@ -65,6 +47,27 @@ impl Screen {
     fn name(&self, core: Option<u32>) -> &str {
         core.and_then(|core| self.names.get(core as usize)).map_or("no single core", String::as_str)
     }
+}
+
+/// Says what is about to be done, on which machine and where.
+pub fn say_what(what: &str, how_long: &str, machine: &Machine, cores: &[u32]) {
+    let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
+    eprintln_quietly(&format!("oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu));
+    let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
+    let names: Vec<&str> = meant.map(|core| core.short.as_str()).collect();
+    let (count, all) = (names.len(), machine.cores.len());
+    eprintln_quietly(&format!("{what}, {how_long}, on {count} of {all} cores: {}", names.join(" ")));
+}
+
+/// A bar of so many ticks for what takes about so long, where there is a terminal.
+pub fn bar(ticks: u64, about_s: f64) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::with_draw_target(Some(ticks), ProgressDrawTarget::stderr_with_hz(4));
+        let style = ProgressStyle::with_template(" {bar:24} {elapsed} of about {prefix}  {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(format!("{}s", about_s.round()));
+        bar
+    })
 }
 
 /// A terminal that went away is no reason to die.

@@ -285,6 +285,7 @@ impl Supervisor<'_> {
                     member.answer = Some(Answer::Results(results));
                 }
             }
+            FromWorker::Benched(_) => self.distrust(core, "it tells of work that it was not given"),
             FromWorker::Idle { step } => {
                 if matches!(&member.task, Some(ToWorker::Run(assignment)) if assignment.step == step) {
                     member.task = None;

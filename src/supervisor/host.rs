@@ -99,8 +99,7 @@ pub struct ProcessHost {
     generation: u64,
     bclk_mhz: f64,
     images: Vec<PathBuf>,
-    folder: PathBuf,
-    session: u32,
+    run: Option<(PathBuf, u32)>,
 }
 
 /// Lets another thread end the wait for the next event with [`Event::Interrupt`].
@@ -114,11 +113,11 @@ impl Interrupter {
 }
 
 impl ProcessHost {
-    /// No workers yet. They will read `images` themselves, and leave word in the run's `folder` should this session's
-    /// supervisor vanish.
-    pub fn new(bclk_mhz: f64, images: Vec<PathBuf>, folder: PathBuf, session: u32) -> Self {
+    /// No workers yet. They will read `images` themselves, and leave word in the folder of `run` should the supervisor of that
+    /// session of it vanish.
+    pub fn new(bclk_mhz: f64, images: Vec<PathBuf>, run: Option<(PathBuf, u32)>) -> Self {
         let (hearing, heard) = channel();
-        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, folder, session }
+        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, run }
     }
 
     /// For the handler of Ctrl-C.
@@ -130,7 +129,9 @@ impl ProcessHost {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("worker").arg("--cpus").arg(format_cpu_list(&core.testable));
         command.arg("--slots").arg(slots.handle()).arg("--bclk").arg(self.bclk_mhz.to_string());
-        command.arg("--run").arg(&self.folder).arg("--session").arg(self.session.to_string());
+        if let Some((folder, session)) = &self.run {
+            command.arg("--run").arg(folder).arg("--session").arg(session.to_string());
+        }
         for image in &self.images {
             command.arg("--image").arg(image);
         }

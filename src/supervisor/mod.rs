@@ -3,6 +3,7 @@
 //! Architecture invariant: a finding is bound to a core by which process sent it, never by what the worker says of itself.
 
 pub mod aftermath;
+pub mod bench;
 mod crew;
 pub mod death;
 pub mod host;

@@ -420,6 +420,17 @@ mod tests {
         pictures: &[Sealed<Picture>],
         change: impl FnOnce(&mut Truth),
     ) -> (Done, Notebook) {
+        block_of(4, kernel, injector, source, pictures, change)
+    }
+
+    fn block_of<I: Inject>(
+        length: u64,
+        kernel: &str,
+        injector: &mut I,
+        source: Source,
+        pictures: &[Sealed<Picture>],
+        change: impl FnOnce(&mut Truth),
+    ) -> (Done, Notebook) {
         let kernel = oddcore_kernels::find(kernel).expect("in the list");
         let token = kernel.variants().iter().find_map(|variant| variant.isa.token()).expect("scalar at least");
         let golden = kernel.goldens()[0];
@@ -429,7 +440,7 @@ mod tests {
         let truths = [Sealed::new(truth).changed(change)];
         let work = Work { token, truths: &truths, pictures, slot: Slot::of(&words, 0) };
         let mut notebook = Notebook::default();
-        let done = run(&work, &mut [kernel.new_job()], injector, |iterations| iterations < 4, &mut notebook);
+        let done = run(&work, &mut [kernel.new_job()], injector, |iterations| iterations < length, &mut notebook);
         (done, notebook)
     }
 
@@ -458,6 +469,18 @@ mod tests {
                 assert!(heard.iter().all(|heard| heard.2.is_some() == placed), "{kernel} {fault:?}: {heard:?}");
                 assert_eq!(done.evidence.findings, heard.len() as u64, "{kernel} {fault:?}");
             }
+        }
+    }
+
+    #[test]
+    fn more_iterations_take_no_more_memory() {
+        for kernel in oddcore_kernels::all().iter().filter(|kernel| !kernel.allocates()) {
+            let taken = |length| {
+                let work = || drop(block_of(length, kernel.name(), &mut Sound, Source::Golden, &[], |_| ()));
+                allocation_counter::measure(work).count_total
+            };
+            let few = taken(2);
+            assert!(few > 0 && taken(9) == few, "{}: {few} and {} times", kernel.name(), taken(9));
         }
     }
 

@@ -16,6 +16,7 @@ use oddcore_kernels::{Job, Kernel, Picture};
 
 use super::{
     account::{Account, Times},
+    bench,
     block::{self, BLOCK_NS, Listener, Work, Wrong},
     chooser::{Chooser, runnable, truth_of},
     fault::{Inject, Injection, Injector, Sound},
@@ -49,6 +50,13 @@ pub enum Order {
     PrePass(&'static dyn Kernel, u32, Vec<Case>),
     /// Work again.
     Redo(Redo),
+    /// Measure a kernel's variant.
+    Bench {
+        /// The kernel.
+        kernel: String,
+        /// The variant.
+        variant: String,
+    },
 }
 
 /// An assignment as the lanes share it.
@@ -111,6 +119,7 @@ impl Lane {
                 Order::Work(shift) => self.work(&mut state, &shift),
                 Order::PrePass(kernel, step, cases) => self.pre_pass(&mut state, kernel, step, &cases),
                 Order::Redo(redo) => self.redo(&mut state, &redo),
+                Order::Bench { kernel, variant } => self.bench(&mut state, &kernel, &variant),
             };
             self.slot.leave();
             if served.is_err() {
@@ -260,6 +269,19 @@ impl Lane {
             None => Vec::new(),
         };
         self.outbox.send(&FromWorker::Redone { ticket: redo.ticket, results });
+        Ok(())
+    }
+
+    fn bench(&self, state: &mut State, kernel: &str, variant: &str) -> Result<(), Strayed> {
+        let kernel = oddcore_kernels::find(kernel).expect("the supervisor is the same program");
+        let variant = kernel.variants().iter().position(|v| v.name == variant).expect("one of this kernel's");
+        let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are measured");
+        let first = truth_of(kernel.goldens()[0]).value().case;
+        self.slot.enter(kernel_index(kernel), variant, first);
+        let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
+        let speed = bench::measure(kernel, variant, token, job, self.slot);
+        self.at_home()?;
+        self.outbox.send(&FromWorker::Benched(speed));
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! logs, locks, sleeps nor makes a system call beyond reading the thread's CPU clock at the edges of a call.
 
 mod account;
+mod bench;
 mod block;
 mod chooser;
 mod fault;
@@ -15,5 +16,6 @@ mod sealed;
 pub mod slot;
 
 pub use account::KEPT_WHOLE;
+pub use bench::median;
 pub use fault::{Fault, Injection};
 pub use process::{LINK_BROKEN, Options, run};

@@ -37,8 +37,9 @@ pub struct Options {
     pub slots: String,
     /// What a multiplier of one means, MHz.
     pub bclk_mhz: f64,
-    /// The run's folder and which of its sessions this is: where to leave word should the supervisor vanish.
-    pub run: PathBuf,
+    /// The run's folder and which of its sessions this is: where to leave word should the supervisor vanish. A bench is no
+    /// run.
+    pub run: Option<PathBuf>,
     /// See `run`.
     pub session: u32,
     /// A drill.
@@ -59,7 +60,7 @@ pub const LINK_BROKEN: i32 = 3;
 
 /// What is to be left in the run's folder if the supervisor vanishes.
 struct LastWord {
-    run: PathBuf,
+    run: Option<PathBuf>,
     session: u32,
     cpu: u32,
     supervisor: Option<u32>,
@@ -94,9 +95,11 @@ impl Outbox {
         if word.supervisor.is_some() && platform::parent_id() == word.supervisor {
             exit(LINK_BROKEN);
         }
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        // A folder that went away with the supervisor leaves nobody to tell.
-        let _ = journal::tell_supervisor_vanished(&word.run, word.session, word.cpu, at);
+        if let Some(run) = &word.run {
+            let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            // A folder that went away with the supervisor leaves nobody to tell.
+            let _ = journal::tell_supervisor_vanished(run, word.session, word.cpu, at);
+        }
         exit(0)
     }
 }
@@ -198,6 +201,7 @@ fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
                 hand(0, Order::PrePass(kernel, step, cases));
             }
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
+            Ok(Some(ToWorker::Bench { kernel, variant })) => hand(0, Order::Bench { kernel, variant }),
             Ok(Some(ToWorker::Leave)) => exit(0),
             // Half a frame is what a killed supervisor may leave.
             Ok(None) | Err(FrameError::Torn { .. } | FrameError::Io(_)) => outbox.lost_link(),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Both sides are the same binary; this tells a worker of another one apart all the same.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Where a kernel's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,6 +102,13 @@ pub enum ToWorker {
     },
     /// Do this work again, and say what came out.
     Redo(Redo),
+    /// Measure how fast this is.
+    Bench {
+        /// The kernel.
+        kernel: String,
+        /// The variant.
+        variant: String,
+    },
     /// Leave.
     Leave,
 }
@@ -202,11 +209,43 @@ pub enum FromWorker {
         /// Digests of input and output, once for every time.
         results: Vec<(Hex, Hex)>,
     },
+    /// The answer to [`ToWorker::Bench`].
+    Benched(Speed),
     /// Every lane has stopped working on the assignment.
     Idle {
         /// The assignment's step.
         step: u32,
     },
+}
+
+/// What throughput is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// Operations; a multiply-add counts two.
+    #[serde(rename = "op/s")]
+    Operations,
+    /// Pixels of the pictures made.
+    #[serde(rename = "px/s")]
+    Pixels,
+}
+
+/// How fast a variant is on a core, by CPU time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speed {
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// Of the next two.
+    pub unit: Unit,
+    /// Throughput.
+    pub per_s: f64,
+    /// What the variant's multiply-adds would reach on registers alone; `None` where it has no such loop.
+    pub peak_per_s: Option<f64>,
+    /// The clock meanwhile.
+    pub clock_mhz: Option<f64>,
+    /// Whether what it computed was right.
+    pub right: bool,
 }
 
 /// Work done by one lane since its last such message.

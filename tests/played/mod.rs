@@ -257,6 +257,7 @@ impl WorkerHost for Played {
                     self.say(core, FromWorker::Idle { step });
                 }
             }
+            ToWorker::Bench { .. } => unreachable!("no run asks for it"),
             ToWorker::Leave => {
                 self.events.push_back(Event::Ended { core, end: ProcessEnd::Exited(0), pid: 1000 + core });
             }

@@ -38,6 +38,12 @@ fn what_cannot_be_is_refused_in_one_line() {
     refuses(&["resume", "no-such-run"], "no run found");
     refuses(&["resume"], "no unfinished run");
     refuses(&["run", "--until", "never"], "--until never");
+    refuses(&["bench", "--kernels", "gemm-u9"], "no such kernel");
+    refuses(&["bench", "--cores", "99999"], "no core 99999");
+    refuses(&["bench", "--variants", "mmx"], "--variants mmx: no such variant");
+    refuses(&["bench", "--kernels", "gemm-f32", "--variants", "avx512-vnni"], "there are: avx2, avx512, scalar");
+    refuses(&["bench", "--json", "/nonexistent/bench.json"], "/nonexistent/bench.json");
+    refuses(&["bench", "--root", "/nonexistent"], "no such folder");
 }
 
 #[test]
@@ -48,7 +54,6 @@ fn what_later_versions_bring_is_refused_in_one_line() {
         &["run", "--beside", "true"],
         &["run", "--html", "x.html"],
         &["run", "--dry-run"],
-        &["bench"],
         &["exec", "--", "true"],
         &["tune"],
         &["doctor"],

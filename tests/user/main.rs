@@ -1,5 +1,6 @@
 //! What a user sees: the command line, faults, crashes, interrupts, journals, machines.
 
+mod bench;
 mod command_line;
 mod common;
 mod drills;

@@ -184,6 +184,10 @@ impl Job for ResizeJob {
         2 * CHANNELS as u64 * multiply_adds
     }
 
+    fn pixels(&self) -> Option<u64> {
+        Some((self.to.0 * self.to.1) as u64)
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_COEFFICIENTS, Relaxed);
         self.across.compute(self.from.0, self.to.0);

@@ -1,0 +1,104 @@
+//! How fast a variant is on this core, beside what its multiply-adds reach here on registers alone. The two are measured in
+//! turn by the thread's CPU clock, so that neither other programs nor a wandering clock favour one of them.
+
+use std::ops::RangeInclusive;
+
+use oddcore_kernels::{Job, Kernel, Size, Token};
+
+use super::{
+    protocol::{Speed, Unit},
+    slot::Slot,
+};
+use crate::{machine::clock, platform};
+
+/// CPU time given to a variant, inputs and first calls not counted.
+const BUDGET_NS: u64 = 400_000_000;
+/// Goldens that it works on, one after another: a kernel of pictures takes its target sizes in turn.
+const GOLDENS: usize = 4;
+/// Turns with each golden, whatever the budget.
+const TURNS: RangeInclusive<usize> = 3..=100;
+/// Steps of the loop on registers: a fraction of a millisecond.
+const PEAK_STEPS: u64 = 100_000;
+
+/// Measures one variant of a kernel on this thread's core.
+pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn Job, slot: Slot<'_>) -> Speed {
+    let (mut work, mut work_ns) = (0, 0);
+    let (mut headroom, mut clocks) = (Vec::new(), Vec::new());
+    let mut right = true;
+    let mut unit = Unit::Operations;
+    for golden in kernel.goldens().iter().take(GOLDENS) {
+        job.generate(Size::Golden, golden.seed);
+        // The first call takes memory.
+        job.run(token, slot.stage(), None);
+        clocks.extend(clock::measure());
+        let mut runs_ns = Vec::new();
+        let until = platform::thread_cpu_ns() + BUDGET_NS / GOLDENS as u64;
+        while runs_ns.len() < *TURNS.start() || runs_ns.len() < *TURNS.end() && platform::thread_cpu_ns() < until {
+            slot.step();
+            let (peak, peak_ns) = timed(|| kernel.peak(token, PEAK_STEPS));
+            let ((), run_ns) = timed(|| job.run(token, slot.stage(), None));
+            let peak_per_run = |peak: u64| peak as f64 / peak_ns * run_ns / job.operations() as f64;
+            headroom.extend(peak.map(peak_per_run));
+            runs_ns.push(run_ns);
+        }
+        right &= job.input_digest() == golden.input && job.output_digest() == golden.output;
+        if job.pixels().is_some() {
+            unit = Unit::Pixels;
+        }
+        work += job.pixels().unwrap_or_else(|| job.operations());
+        work_ns += median(runs_ns).unwrap_or(1.0) as u64;
+    }
+    let per_s = work as f64 / (work_ns.max(1) as f64 * 1e-9);
+    Speed {
+        kernel: kernel.name().to_owned(),
+        variant: kernel.variants()[variant].name.to_owned(),
+        unit,
+        per_s,
+        peak_per_s: median(headroom).map(|headroom| per_s * headroom),
+        clock_mhz: median(clocks),
+        right,
+    }
+}
+
+/// What `work` gives, and its CPU time in ns; never zero.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let start = platform::thread_cpu_ns();
+    let value = work();
+    (value, platform::thread_cpu_ns().saturating_sub(start).max(1) as f64)
+}
+
+/// The middle value, the higher of two.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::worker::slot::SLOT_WORDS;
+
+    #[test]
+    fn every_kernel_has_a_speed() {
+        let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
+        for kernel in oddcore_kernels::all() {
+            let runs = |variant: &oddcore_kernels::Variant| variant.isa.token().is_some();
+            let best = kernel.variants().iter().position(runs).expect("scalar at least");
+            let token = kernel.variants()[best].isa.token().expect("just seen");
+            let mut job = kernel.new_job();
+            let speed = measure(*kernel, best, token, job.as_mut(), Slot::of(&words, 0));
+            assert!(speed.right && speed.per_s.is_finite() && speed.per_s > 0.0, "{speed:?}");
+            assert_eq!(speed.unit == Unit::Pixels, kernel.takes_pictures(), "{speed:?}");
+            assert_eq!(speed.peak_per_s.is_some(), kernel.peak(token, 1).is_some(), "{speed:?}");
+        }
+    }
+
+    #[test]
+    fn the_median_is_one_of_the_values() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0, 5.0]), Some(5.0));
+    }
+}
