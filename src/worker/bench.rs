@@ -75,25 +75,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
     use super::*;
-    use crate::worker::slot::SLOT_WORDS;
-
-    #[test]
-    fn every_kernel_has_a_speed() {
-        let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
-        for kernel in oddcore_kernels::all() {
-            let runs = |variant: &oddcore_kernels::Variant| variant.isa.token().is_some();
-            let best = kernel.variants().iter().position(runs).expect("scalar at least");
-            let token = kernel.variants()[best].isa.token().expect("just seen");
-            let mut job = kernel.new_job();
-            let speed = measure(*kernel, best, token, job.as_mut(), Slot::of(&words, 0));
-            assert!(speed.right && speed.per_s.is_finite() && speed.per_s > 0.0, "{speed:?}");
-            assert_eq!(speed.unit == Unit::Pixels, kernel.takes_pictures(), "{speed:?}");
-            assert_eq!(speed.peak_per_s.is_some(), kernel.peak(token, 1).is_some(), "{speed:?}");
-        }
-    }
 
     #[test]
     fn the_median_is_one_of_the_values() {
