@@ -172,6 +172,9 @@ fn kernels(outcome: &Outcome, own: &CoreOutcome, core: u32) -> Vec<KernelReport>
         iterations: sum.iterations,
         operations: sum.operations,
         findings: sum.findings,
+        cpu_s: sum.cpu_ns as f64 * NS,
+        kernel_s: sum.kernel_ns as f64 * NS,
+        check_s: sum.check_ns as f64 * NS,
     };
     sums.into_iter().map(report).collect()
 }

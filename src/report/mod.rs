@@ -169,4 +169,13 @@ pub struct KernelReport {
     pub operations: u64,
     /// Errors: mismatches, ends of workers, votes.
     pub findings: u64,
+    /// The threads' CPU time as the OS counts it.
+    #[serde(default)]
+    pub cpu_s: f64,
+    /// CPU time inside the kernel.
+    #[serde(default)]
+    pub kernel_s: f64,
+    /// CPU time inside comparison and digests.
+    #[serde(default)]
+    pub check_s: f64,
 }

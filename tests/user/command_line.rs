@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use oddcore::report::KernelReport;
+
 use crate::common::{oddcore, report};
 
 /// Exit code 2 and one line on standard error that says `what`; nothing on standard output.
@@ -73,6 +75,10 @@ fn a_short_run_passes_and_can_be_reported_again() {
         assert_eq!(core.verdict.name(), "pass");
         assert!(core.checked.iterations > 0 && !core.evidence.is_empty() && !core.kernels.is_empty());
         assert!(core.checked.kernel_s + core.checked.check_s <= core.checked.cpu_s * 1.01);
+        let sum = |of: fn(&KernelReport) -> f64| core.kernels.iter().map(of).sum::<f64>();
+        let by_kernel = [sum(|k| k.cpu_s), sum(|k| k.kernel_s), sum(|k| k.check_s)];
+        let in_all = [core.checked.cpu_s, core.checked.kernel_s, core.checked.check_s];
+        assert!(by_kernel.iter().zip(in_all).all(|(sum, all)| (sum - all).abs() < 1e-6), "{by_kernel:?} {in_all:?}");
     }
     // One core alone: what is not tested, and why, is in the journal too.
     let alone = first.cores.iter().find(|core| core.verdict.name() == "pass").expect("one passed").core.to_string();
