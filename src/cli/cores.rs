@@ -1,12 +1,15 @@
 //! `oddcore cores`.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
 
 use super::{CliError, output::JsonTarget, run::read_machine};
-use crate::machine::{Machine, format_cpu_list};
+use crate::{
+    machine::{Group, Machine},
+    report,
+};
 
 /// Options of `cores`.
 #[derive(Args)]
@@ -19,47 +22,22 @@ pub struct CoresArgs {
     root: Option<PathBuf>,
 }
 
+/// The machine, and what follows from it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    machine: &'a Machine,
+    groups: Vec<Group>,
+    /// Why a revision of microcode that matters is not good enough.
+    microcode_advice: Option<&'static str>,
+}
+
 /// Shows this machine.
 pub fn cores(args: &CoresArgs) -> Result<u8, CliError> {
     let machine = read_machine(args.root.as_deref())?;
     let json = JsonTarget::open(args.json.as_deref())?;
-    json.finish(&machine, &render(&machine))?;
+    let microcode_advice = machine.microcode_judged().and_then(|judged| judged.advice());
+    let shown = Shown { machine: &machine, groups: machine.groups(), microcode_advice };
+    json.finish(&shown, &report::machine::render(&machine))?;
     Ok(0)
-}
-
-fn render(machine: &Machine) -> String {
-    let mut out = format!("{}\n", machine.cpu);
-    let _ = writeln!(out, "{}{}", machine.os, if machine.virtual_machine { ", a virtual machine" } else { "" });
-    if let Some(microcode) = &machine.microcode {
-        let _ = writeln!(out, "microcode {microcode}");
-    }
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["core", "label", "CPUs", "kind", "top clock", "favoured", "may be tested"]);
-    for core in &machine.cores {
-        let top = core.top_mhz.as_ref().map_or_else(
-            || "unknown".into(),
-            |top| format!("{:.0} MHz{}", top.mhz, if top.known { "" } else { " (a guess)" }),
-        );
-        table.add_row([
-            core.core.to_string(),
-            core.label.clone(),
-            format_cpu_list(&core.cpus),
-            format!("{:?}", core.kind).to_lowercase(),
-            top,
-            core.favoured_rank.map_or_else(|| "-".into(), |rank| rank.to_string()),
-            if core.testable.is_empty() {
-                "no: outside the allowed set".into()
-            } else {
-                format_cpu_list(&core.testable)
-            },
-        ]);
-    }
-    for line in table.lines() {
-        let _ = writeln!(out, " {}", line.trim_end());
-    }
-    for missing in &machine.missing {
-        let _ = writeln!(out, "not known: {missing}");
-    }
-    out
 }

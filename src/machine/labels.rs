@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Core, Kind, format_cpu_list};
+use super::{Core, Kind, cpuid::Told, format_cpu_list};
 
-/// Gives every core its short name, its label and its APIC ids.
-pub fn give(cores: &mut [Core], cpuinfo: &str) {
-    let apic = apic_ids(cpuinfo);
+/// Gives every core its short name, its label and its APIC ids; those that the OS does not tell, as the CPU does.
+pub fn give(cores: &mut [Core], cpuinfo: &str, told: &[Told]) {
+    let mut apic: BTreeMap<u32, u32> = told.iter().filter_map(|told| Some((told.cpu, told.apic?))).collect();
+    apic.extend(apic_ids(cpuinfo));
     let bios = bios_numbers(cores, &apic);
     let mut counts: BTreeMap<char, u32> = BTreeMap::new();
     for (core, bios) in cores.iter_mut().zip(bios) {
@@ -52,13 +53,14 @@ fn apic_ids(cpuinfo: &str) -> BTreeMap<u32, u32> {
 /// Firmware counts the cores of a package by APIC id.
 fn bios_numbers(cores: &[Core], apic: &BTreeMap<u32, u32>) -> Vec<Option<u32>> {
     let key = |core: &Core| core.cpus.first().and_then(|cpu| apic.get(cpu)).copied();
-    cores
-        .iter()
-        .map(|core| {
-            let own = key(core)?;
-            let before =
-                cores.iter().filter(|other| other.package == core.package && key(other).is_some_and(|id| id < own));
-            Some(before.count() as u32)
-        })
-        .collect()
+    let mut packages: BTreeMap<Option<u32>, Vec<u32>> = BTreeMap::new();
+    for core in cores {
+        packages.entry(core.package).or_default().extend(key(core));
+    }
+    packages.values_mut().for_each(|ids| ids.sort_unstable());
+    let number = |core: &Core| {
+        let own = key(core)?;
+        Some(packages[&core.package].partition_point(|&id| id < own) as u32)
+    };
+    cores.iter().map(number).collect()
 }

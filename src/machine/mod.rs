@@ -1,17 +1,29 @@
 //! The machine: a snapshot of this computer, read once, from text that a test can replace.
 
+mod caches;
 mod changes;
 pub mod clock;
 mod cpu_list;
+mod cpuid;
+mod groups;
+mod idle;
+mod kinds;
 mod labels;
+mod microcode;
 pub mod name;
+mod rated;
 mod root;
 mod topology;
 pub mod traces;
 
 use serde::{Deserialize, Serialize};
 
+pub use caches::{Cache, CacheKind};
 pub use cpu_list::{CpuListError, format_cpu_list, parse_cpu_list};
+pub use groups::{Group, name_ranges};
+pub use idle::{Idle, IdleState};
+pub use microcode::Microcode;
+pub use rated::{RatedClock, Source};
 pub use root::Root;
 
 /// Why the machine could not be read.
@@ -29,6 +41,12 @@ pub struct Machine {
     pub cpu: String,
     /// Its maker.
     pub vendor: String,
+    /// CPUID's family, where told.
+    #[serde(default)]
+    pub family: Option<u32>,
+    /// CPUID's model, where told.
+    #[serde(default)]
+    pub model: Option<u32>,
     /// Microcode revision, `0x12b`.
     pub microcode: Option<String>,
     /// The OS and its version.
@@ -43,8 +61,20 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// Whether a hypervisor says it is there.
     pub virtual_machine: bool,
+    /// Whether a core has more than one thread.
+    #[serde(default)]
+    pub smt: Option<Smt>,
+    /// CPUs that are there and switched off.
+    #[serde(default)]
+    pub offline: Vec<u32>,
+    /// What the OS does with a CPU that has nothing to do, where told.
+    #[serde(default)]
+    pub idle: Option<Idle>,
     /// Physical cores by lowest CPU number.
     pub cores: Vec<Core>,
+    /// What was guessed, and where sources contradict each other, one sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What could not be read, one sentence each.
     pub missing: Vec<String>,
 }
@@ -67,6 +97,18 @@ pub struct Core {
     pub os_id: Option<u32>,
     /// The package (socket).
     pub package: Option<u32>,
+    /// The OS's number of its die, within the package.
+    #[serde(default)]
+    pub die: Option<u32>,
+    /// Dense index of the third-level cache that it shares: on AMD one a CCX.
+    #[serde(default)]
+    pub l3: Option<u32>,
+    /// Dense index of the cluster of cores that share a second-level cache, as small cores do.
+    #[serde(default)]
+    pub cluster: Option<u32>,
+    /// Its NUMA node.
+    #[serde(default)]
+    pub node: Option<u32>,
     /// What people see: `P4 (BIOS 4, CPU 8-9, APIC 32-33)`.
     pub label: String,
     /// The short form: `P4`, `E3`, `C0`.
@@ -80,10 +122,19 @@ pub struct Core {
     pub testable: Vec<u32>,
     /// Its kind.
     pub kind: Kind,
-    /// Its highest clock, as far as told.
-    pub top_mhz: Option<TopClock>,
+    /// Its highest clock, as the most trustworthy source tells it.
+    pub top_mhz: Option<RatedClock>,
+    /// The same as all sources tell it, the most trustworthy first.
+    #[serde(default)]
+    pub top_told: Vec<RatedClock>,
+    /// The clock that it holds without boost, as far as told.
+    #[serde(default)]
+    pub base_mhz: Option<RatedClock>,
     /// 1 for the most favoured; equal ones share a rank.
     pub favoured_rank: Option<u32>,
+    /// Its caches, the nearest first.
+    #[serde(default)]
+    pub caches: Vec<Cache>,
 }
 
 /// Kinds of core of a hybrid CPU.
@@ -98,42 +149,96 @@ pub enum Kind {
     Unknown,
 }
 
-/// A highest clock and how far it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TopClock {
-    /// MHz.
-    pub mhz: f64,
-    /// False for a guess, such as `cpuinfo_max_freq`, which is scaled on Intel.
-    pub known: bool,
+/// Threads of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Smt {
+    /// Several.
+    On,
+    /// One, and there could be more.
+    Off,
+    /// One.
+    NotSupported,
 }
 
-/// Reads the machine below `root`, for a process that may run on `allowed`.
+impl Smt {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::NotSupported => "not supported",
+        }
+    }
+}
+
+/// Reads the machine below `root`, for a process that may run on `allowed`. Of the real one, CPUID is asked too.
 pub fn read(root: &Root, allowed: &[u32]) -> Result<Machine, MachineError> {
+    let told = if root.is_real() { cpuid::ask(allowed) } else { Vec::new() };
+    read_with(root, allowed, &told)
+}
+
+fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machine, MachineError> {
     if allowed.is_empty() {
         return Err(MachineError::NoCpu);
     }
-    let mut missing = Vec::new();
+    let (mut missing, mut notes) = (Vec::new(), Vec::new());
     let cpuinfo = root.read("/proc/cpuinfo").unwrap_or_default();
     let first = |key: &str| topology::cpuinfo_value(&cpuinfo, key);
     let name = |key: &str| first(key).map(|value| name::clean(&value)).filter(|value| !value.is_empty());
-    let mut cores = topology::cores(root, allowed, &mut missing);
-    labels::give(&mut cores, &cpuinfo);
+    let vendor = name("vendor_id").unwrap_or_else(|| "unknown".into());
+    let (mut cores, offline, smt) = topology::read(root, allowed, &mut missing);
+    caches::read(root, &mut cores, &mut missing);
+    kinds::tell(root, &mut cores, told, &mut notes);
+    rated::favour(root, &mut cores, &mut missing);
+    let virtual_machine = first("flags").is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
+    // A hypervisor keeps such registers to itself.
+    let has_limits = vendor == "GenuineIntel" && !virtual_machine;
+    rated::read(root, has_limits, &mut cores, told, &mut missing);
+    labels::give(&mut cores, &cpuinfo, told);
+    cpuid::cross_check(&cores, told, &mut notes);
+    let idle = idle::read(root, &cores);
+    if idle.is_none() {
+        missing.push("idle states: /sys/devices/system/cpu/cpu*/cpuidle is not there".into());
+    }
     if name("model name").is_none() {
         missing.push("the CPU's name: /proc/cpuinfo is not there".into());
     }
+    let number = |key: &str| first(key).and_then(|value| value.parse().ok());
     Ok(Machine {
         cpu: name("model name").unwrap_or_else(|| format!("a {} CPU", std::env::consts::ARCH)),
-        vendor: name("vendor_id").unwrap_or_else(|| "unknown".into()),
+        vendor,
+        family: number("cpu family"),
+        model: number("model"),
         microcode: name("microcode"),
         os: os(root),
         boot: boot(root),
         bclk_mhz: 100.0,
         l3_bytes: root.read("/sys/devices/system/cpu/cpu0/cache/index3/size").and_then(|text| kibibytes(&text)),
         memory_bytes: memory(root),
-        virtual_machine: first("flags").is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor")),
+        virtual_machine,
+        smt,
+        offline,
+        idle,
         cores,
+        notes,
         missing,
     })
+}
+
+/// A file of a CPU's folder.
+fn of_cpu(cpu: u32, file: &str) -> String {
+    format!("/sys/devices/system/cpu/cpu{cpu}/{file}")
+}
+
+/// Numbers from 0 for what is equal, in the order of first sight.
+fn dense<K: Ord>(keys: impl IntoIterator<Item = Option<K>>) -> Vec<Option<u32>> {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut number = |key| {
+        let next = seen.len() as u32;
+        *seen.entry(key).or_insert(next)
+    };
+    keys.into_iter().map(|key| key.map(&mut number)).collect()
 }
 
 fn os(root: &Root) -> String {

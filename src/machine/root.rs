@@ -7,6 +7,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use crate::platform;
+
 /// The most that is read of one text file.
 const BYTES_MAX: u64 = 16 << 20;
 
@@ -23,6 +25,20 @@ impl Root {
     /// Another one.
     pub fn at(dir: &Path) -> Self {
         Self(fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()))
+    }
+
+    /// Whether it is the real one.
+    pub fn is_real(&self) -> bool {
+        self.0 == Path::new("/")
+    }
+
+    /// A model-specific register of a CPU, which takes root. Below another root it is a text file, `/dev/cpu/0/msr/0x1ad`.
+    pub fn msr(&self, cpu: u32, register: u32) -> Option<u64> {
+        if self.is_real() {
+            return platform::read_msr(cpu, register).ok();
+        }
+        let text = self.read(&format!("/dev/cpu/{cpu}/msr/{register:#x}"))?;
+        u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
     }
 
     /// The trimmed text of a file given by its absolute path; `None` if it cannot be read.
@@ -82,6 +98,10 @@ impl Root {
 
     /// Where that path leads, with all links followed, if it stays below the root.
     fn inside(&self, path: &str) -> Option<PathBuf> {
+        if self.is_real() {
+            // Every path stays below it; a machine of many CPUs has tens of thousands of files.
+            return Some(PathBuf::from(path));
+        }
         let path = fs::canonicalize(self.0.join(path.trim_start_matches('/'))).ok()?;
         path.starts_with(&self.0).then_some(path)
     }

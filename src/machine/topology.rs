@@ -1,8 +1,8 @@
 //! Physical cores and their CPUs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Core, Kind, Root, TopClock, parse_cpu_list};
+use super::{Core, Kind, Root, Smt, of_cpu, parse_cpu_list};
 
 /// The first value of a key in /proc/cpuinfo.
 pub fn cpuinfo_value(cpuinfo: &str, key: &str) -> Option<String> {
@@ -12,77 +12,69 @@ pub fn cpuinfo_value(cpuinfo: &str, key: &str) -> Option<String> {
     })
 }
 
-/// The physical cores: CPUs that are online, grouped by the kernel's list of siblings. What `root` does not describe is
-/// taken for a core of its own, if this process may run there.
-pub fn cores(root: &Root, allowed: &[u32], missing: &mut Vec<String>) -> Vec<Core> {
-    let online = root.read("/sys/devices/system/cpu/online").and_then(|text| parse_cpu_list(&text).ok());
-    let online = online.unwrap_or_else(|| {
+/// The physical cores: CPUs that are online, grouped by the kernel's list of siblings; CPUs that are switched off; whether
+/// cores have several threads. What `root` does not describe is taken for a core of its own, if this process may run there.
+pub fn read(root: &Root, allowed: &[u32], missing: &mut Vec<String>) -> (Vec<Core>, Vec<u32>, Option<Smt>) {
+    let list = |path: &str| root.read(path).and_then(|text| parse_cpu_list(&text).ok());
+    let online = list("/sys/devices/system/cpu/online").unwrap_or_else(|| {
         missing.push("cores and siblings: /sys/devices/system/cpu is not there; every CPU is taken for a core".into());
         allowed.to_vec()
     });
-    let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for &cpu in &online {
-        let siblings = root.read(&topology(cpu, "core_cpus_list"));
-        let siblings = siblings.or_else(|| root.read(&topology(cpu, "thread_siblings_list")));
-        let siblings = siblings.and_then(|text| parse_cpu_list(&text).ok()).unwrap_or_default();
-        let first = siblings.into_iter().filter(|sibling| online.contains(sibling)).min().unwrap_or(cpu).min(cpu);
-        groups.entry(first).or_default().push(cpu);
-    }
-    let list = |path: &str| root.read(path).and_then(|text| parse_cpu_list(&text).ok()).unwrap_or_default();
-    let (large, small) = (list("/sys/devices/cpu_core/cpus"), list("/sys/devices/cpu_atom/cpus"));
-    let mut cores: Vec<Core> = groups
-        .into_iter()
-        .enumerate()
-        .map(|(index, (first, cpus))| Core {
-            core: index as u32,
-            os_id: root.number(&topology(first, "core_id")),
-            package: root.number(&topology(first, "physical_package_id")),
+    let online: BTreeSet<u32> = online.into_iter().collect();
+    let allowed: BTreeSet<u32> = allowed.iter().copied().collect();
+    let nodes = nodes(root);
+    let mut left = online.clone();
+    let mut cores = Vec::new();
+    while let Some(first) = left.pop_first() {
+        let siblings = list(&of_cpu(first, "topology/core_cpus_list"));
+        let siblings = siblings.or_else(|| list(&of_cpu(first, "topology/thread_siblings_list"))).unwrap_or_default();
+        let mut cpus: Vec<u32> = siblings.into_iter().filter(|cpu| left.remove(cpu)).collect();
+        cpus.insert(0, first);
+        let topology = |file: &str| root.number(&of_cpu(first, &format!("topology/{file}")));
+        cores.push(Core {
+            core: cores.len() as u32,
+            os_id: topology("core_id"),
+            package: topology("physical_package_id"),
+            die: topology("die_id"),
+            l3: None,
+            cluster: None,
+            node: nodes.get(&first).copied(),
             label: String::new(),
             short: String::new(),
-            testable: cpus.iter().copied().filter(|cpu| allowed.contains(cpu)).collect(),
-            kind: if large.contains(&first) {
-                Kind::Performance
-            } else if small.contains(&first) {
-                Kind::Efficiency
-            } else {
-                Kind::Unknown
-            },
-            top_mhz: root
-                .number::<f64>(&format!("/sys/devices/system/cpu/cpu{first}/cpufreq/cpuinfo_max_freq"))
-                .map(|khz| TopClock { mhz: khz / 1000.0, known: false }),
-            favoured_rank: None,
             apic: Vec::new(),
+            testable: cpus.iter().copied().filter(|cpu| allowed.contains(cpu)).collect(),
             cpus,
-        })
-        .collect();
-    rank_favoured(root, &mut cores);
-    if cores.iter().all(|core| core.top_mhz.is_none()) {
-        missing.push("top clocks: no cpufreq/cpuinfo_max_freq".into());
+            kind: Kind::Unknown,
+            top_mhz: None,
+            top_told: Vec::new(),
+            base_mhz: None,
+            favoured_rank: None,
+            caches: Vec::new(),
+        });
     }
-    if cores.iter().all(|core| core.favoured_rank.is_none()) {
-        missing.push("favoured cores: no acpi_cppc/highest_perf that tells cores apart".into());
-    }
-    cores
+    let present = list("/sys/devices/system/cpu/present").unwrap_or_default();
+    let offline = present.into_iter().filter(|cpu| !online.contains(cpu)).collect();
+    let smt = smt(root, cores.iter().any(|core| core.cpus.len() > 1));
+    (cores, offline, smt)
 }
 
-fn topology(cpu: u32, file: &str) -> String {
-    format!("/sys/devices/system/cpu/cpu{cpu}/topology/{file}")
+fn smt(root: &Root, seen: bool) -> Option<Smt> {
+    let control = root.read("/sys/devices/system/cpu/smt/control");
+    match control.as_deref() {
+        _ if seen => Some(Smt::On),
+        Some("off" | "forceoff") => Some(Smt::Off),
+        Some("notsupported") => Some(Smt::NotSupported),
+        _ => None,
+    }
 }
 
-/// By the firmware's highest performance, which is higher for favoured cores.
-fn rank_favoured(root: &Root, cores: &mut [Core]) {
-    let highest = |core: &Core| -> Option<u32> {
-        root.number(&format!("/sys/devices/system/cpu/cpu{}/acpi_cppc/highest_perf", core.cpus.first()?))
-    };
-    let perfs: Vec<Option<u32>> = cores.iter().map(highest).collect();
-    let mut distinct: Vec<u32> = perfs.iter().flatten().copied().collect();
-    distinct.sort_unstable_by(|a, b| b.cmp(a));
-    distinct.dedup();
-    // One value for all says nothing.
-    if distinct.len() > 1 {
-        for (core, perf) in cores.iter_mut().zip(perfs) {
-            let rank = perf.and_then(|perf| distinct.iter().position(|&other| other == perf));
-            core.favoured_rank = rank.map(|rank| rank as u32 + 1);
-        }
-    }
+/// The NUMA node of each CPU.
+fn nodes(root: &Root) -> BTreeMap<u32, u32> {
+    const NODES: &str = "/sys/devices/system/node";
+    let list = |path: String| root.read(&path).and_then(|text| parse_cpu_list(&text).ok()).unwrap_or_default();
+    let nodes = list(format!("{NODES}/online"));
+    nodes
+        .into_iter()
+        .flat_map(|node| list(format!("{NODES}/node{node}/cpulist")).into_iter().map(move |cpu| (cpu, node)))
+        .collect()
 }

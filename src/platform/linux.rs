@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     mem,
     os::unix::{
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
@@ -85,6 +85,13 @@ pub fn keep_process_on(cpus: &[u32]) -> io::Result<()> {
 pub fn current_cpu() -> Option<u32> {
     // SAFETY: no arguments, no memory.
     u32::try_from(unsafe { libc::sched_getcpu() }).ok()
+}
+
+/// A model-specific register of a CPU; takes root and the kernel's msr module.
+pub fn read_msr(cpu: u32, register: u32) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    fs::File::open(format!("/dev/cpu/{cpu}/msr"))?.read_exact_at(&mut bytes, u64::from(register))?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 fn clock_ns(id: rustix::time::ClockId) -> u64 {

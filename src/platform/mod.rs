@@ -1,5 +1,6 @@
 //! The platform: everything that the OS does for us. One of the two rooms with `unsafe`.
 
+mod cpuid;
 #[cfg(unix)]
 pub mod crash;
 #[cfg(target_os = "linux")]
@@ -9,6 +10,7 @@ mod shared;
 #[cfg(windows)]
 mod windows;
 
+pub use cpuid::cpuid;
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(unix)]

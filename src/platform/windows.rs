@@ -36,6 +36,11 @@ pub fn current_cpu() -> Option<u32> {
     None
 }
 
+/// Takes a driver.
+pub fn read_msr(_cpu: u32, _register: u32) -> io::Result<u64> {
+    not_yet("reading model-specific registers")
+}
+
 /// Not there yet: zero.
 pub fn thread_cpu_ns() -> u64 {
     0

@@ -211,7 +211,11 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     if outcome.common_defect().is_some() {
         advice.push("The same work failed the same way on more than one core: most likely a defect of this program, please report it.".into());
     }
-    if advice.is_empty() {
+    let done = advice.is_empty();
+    if let Some(why) = run.machine.microcode_judged().and_then(|judged| judged.advice()) {
+        advice.push(format!("Microcode {}: {why}.", run.machine.microcode.as_deref().unwrap_or("unknown")));
+    }
+    if done {
         advice.push(match outcome.exit_code() {
             0 => worth(outcome),
             _ if outcome.ended.is_none() => format!(

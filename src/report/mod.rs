@@ -2,6 +2,7 @@
 
 mod build;
 mod diagnosis;
+pub mod machine;
 mod meaning;
 pub mod screen;
 #[cfg(test)]

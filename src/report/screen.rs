@@ -53,6 +53,9 @@ impl Screen {
 pub fn say_what(what: &str, how_long: &str, machine: &Machine, cores: &[u32]) {
     let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
     eprintln_quietly(&format!("oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu));
+    if let Some(groups) = machine.groups_line() {
+        eprintln_quietly(&wrapped(&format!(" {groups}"), "   "));
+    }
     let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
     let names: Vec<&str> = meant.map(|core| core.short.as_str()).collect();
     let (count, all) = (names.len(), machine.cores.len());

@@ -15,5 +15,6 @@ mod manners;
 mod outside;
 mod profiles;
 mod schema;
+mod trees;
 #[cfg(unix)]
 mod workers;
