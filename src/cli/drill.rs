@@ -60,7 +60,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let (cores, not_tested) = selection::cores(&machine, None)?;
     let seconds = DRILL_S.max(A_CORE_S * cores.len() as f64);
     let seed = Hex(platform::monotonic_ns());
-    let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None };
+    let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![] };
     let drill = Drill { core, injection };
     let profile = "drill".to_owned();
     let job = Job { profile, request, images: vec![], drill: Some(drill.clone()), place: args.place };

@@ -31,6 +31,7 @@ pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
     args.cores = args.cores.or(profile.cores);
     args.kernels = args.kernels.or_else(|| profile.kernels.map(|kernels| kernels.join(",")));
     args.loads = args.loads.or_else(|| profile.loads.map(loads));
+    args.expect = args.expect.or(profile.expect);
     args.seed = args.seed.or(profile.seed);
     Ok((profile.name, args))
 }

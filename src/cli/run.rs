@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Which loads: solo, together.
     #[arg(long, value_name = "LOAD,...")]
     pub(super) loads: Option<String>,
+    /// The multiplier at which each core must be tested, or it is not proven: 4,5=60x,rest=57x.
+    #[arg(long, value_name = "LIST=Nx,...")]
+    pub(super) expect: Option<String>,
     /// A PNG picture to work on besides our own; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub(super) image: Vec<PathBuf>,
@@ -60,8 +63,6 @@ pub struct RunArgs {
     pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub place: PlaceArgs,
-    #[arg(long, hide = true)]
-    expect: Option<String>,
     #[arg(long, hide = true)]
     beside: Option<String>,
     #[arg(long, hide = true)]
@@ -102,12 +103,9 @@ pub fn read_machine(root: Option<&std::path::Path>) -> Result<Machine, CliError>
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (profile, args) = profile::complete(args)?;
-    for (given, name) in [
-        (args.expect.is_some(), "--expect"),
-        (args.beside.is_some(), "--beside"),
-        (args.html.is_some(), "--html"),
-        (args.dry_run, "--dry-run"),
-    ] {
+    for (given, name) in
+        [(args.beside.is_some(), "--beside"), (args.html.is_some(), "--html"), (args.dry_run, "--dry-run")]
+    {
         if given {
             return not_yet(name);
         }
@@ -122,8 +120,9 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     }
     let machine = read_machine(args.place.root.as_deref())?;
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
+    let expect = selection::expect(args.expect.as_deref(), &cores)?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
-    let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s };
+    let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s, expect };
     let job = Job { profile, request, images: args.image, drill: None, place: args.place };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())

@@ -6,7 +6,7 @@ use super::CliError;
 use crate::{
     journal::record::NotTested,
     machine::Machine,
-    plan::{Load, glob},
+    plan::{Expect, Expected, Load, glob},
 };
 
 /// The cores to test, and why each of the others is not.
@@ -72,6 +72,13 @@ pub fn kernels(patterns: Option<&str>) -> Result<Vec<String>, CliError> {
     }
     let chosen = all.into_iter().filter(|name| patterns.iter().any(|p| glob(p, name)));
     Ok(chosen.map(str::to_owned).collect())
+}
+
+/// What is expected of the cores under test.
+pub fn expect(wanted: Option<&str>, tested: &[u32]) -> Result<Vec<Expected>, CliError> {
+    let Some(text) = wanted else { return Ok(Vec::new()) };
+    let expected = Expect::parse(text).and_then(|expect| expect.of(tested));
+    expected.map_err(|why| CliError::Usage(format!("--expect {text}: {why}")))
 }
 
 /// The loads of that list.

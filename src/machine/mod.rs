@@ -61,6 +61,9 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// Whether a hypervisor says it is there.
     pub virtual_machine: bool,
+    /// Whether it has AVX2; taken for true where nobody says.
+    #[serde(default = "yes")]
+    pub avx2: bool,
     /// Whether a core has more than one thread.
     #[serde(default)]
     pub smt: Option<Smt>,
@@ -191,7 +194,8 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
     caches::read(root, &mut cores, &mut missing);
     kinds::tell(root, &mut cores, told, &mut notes);
     rated::favour(root, &mut cores, &mut missing);
-    let virtual_machine = first("flags").is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
+    let flags = first("flags");
+    let virtual_machine = flags.as_ref().is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
     // A hypervisor keeps such registers to itself.
     let has_limits = vendor == "GenuineIntel" && !virtual_machine;
     rated::read(root, has_limits, &mut cores, told, &mut missing);
@@ -217,6 +221,7 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
         l3_bytes: root.read("/sys/devices/system/cpu/cpu0/cache/index3/size").and_then(|text| kibibytes(&text)),
         memory_bytes: memory(root),
         virtual_machine,
+        avx2: flags.is_none_or(|flags| flags.split_whitespace().any(|flag| flag == "avx2")),
         smt,
         offline,
         idle,
@@ -239,6 +244,10 @@ fn dense<K: Ord>(keys: impl IntoIterator<Item = Option<K>>) -> Vec<Option<u32>> 
         *seen.entry(key).or_insert(next)
     };
     keys.into_iter().map(|key| key.map(&mut number)).collect()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn os(root: &Root) -> String {

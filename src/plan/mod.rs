@@ -1,6 +1,7 @@
 //! The plan: a pure function from what was asked for and the machine to steps.
 
 mod duration;
+mod expect;
 mod glob;
 mod profile;
 mod quick;
@@ -8,6 +9,7 @@ mod quick;
 use serde::{Deserialize, Serialize};
 
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
+pub use expect::{Expect, ExpectError, Expected};
 pub use glob::glob;
 pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
 
@@ -67,6 +69,9 @@ pub struct Request {
     /// Ends the run as soon as every core's evidence would have caught a fault that recurs so often, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_s: Option<f64>,
+    /// The multipliers at which cores are to be proven.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expected>,
 }
 
 /// The plan as the journal holds it.

@@ -2,12 +2,12 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Load, glob, parse_duration};
+use super::{Expect, Load, glob, parse_duration};
 
 /// Names that are taken.
 const RESERVED: [&str; 4] = ["quick", "standard", "overnight", "drill"];
 /// The keys there are.
-const KEYS: &str = "name, for, until, cores, kernels, loads, seed, image";
+const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image";
 /// The longest name.
 const NAME_CHARS_MAX: usize = 32;
 
@@ -26,6 +26,8 @@ pub struct Profile {
     pub kernels: Option<Vec<String>>,
     /// `--loads`.
     pub loads: Option<Vec<Load>>,
+    /// `--expect`; which cores there are only the machine can tell.
+    pub expect: Option<String>,
     /// `--seed`.
     pub seed: Option<u64>,
     /// `--image`, once for each; a path that is not absolute is relative to the file.
@@ -115,6 +117,10 @@ fn setter(key: &str) -> Option<(&'static str, Setter)> {
             profile.loads = Some(list(value, "[\"solo\"]", load)?);
             Ok(())
         }),
+        "expect" => ("expect", |profile, value| {
+            profile.expect = Some(expect(value)?);
+            Ok(())
+        }),
         "seed" => ("seed", |profile, value| {
             profile.seed = Some(seed(value)?);
             Ok(())
@@ -148,6 +154,11 @@ fn cores(value: &DeValue) -> Result<String, String> {
         .filter(|text| !text.is_empty() && text.chars().all(|c| matches!(c, '0'..='9' | ',' | '-' | '!' | ' ')));
     text.map(str::to_owned)
         .ok_or_else(|| "must be indexes in quotes, such as \"0-7,!4\"; `oddcore cores` shows them".into())
+}
+
+fn expect(value: &DeValue) -> Result<String, String> {
+    let text = value.as_str().ok_or("must be cores and multipliers in quotes, such as \"4,5=60x,rest=57x\"")?;
+    Expect::parse(text).map(|_| text.to_owned()).map_err(|error| format!("{text}: {error}"))
 }
 
 fn list<T>(value: &DeValue, like: &str, each: fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
@@ -224,6 +235,7 @@ mod tests {
             cores = "0-7,!4"
             kernels = ["gemm-*", "resize-lanczos-u8"]
             loads = ["together"]
+            expect = "4,5=60x,rest=57x"
             seed = 0xffff_ffff_ffff_ffff
             image = ["a.png", "/b.png"]
         "#;
@@ -234,6 +246,7 @@ mod tests {
             cores: Some("0-7,!4".into()),
             kernels: Some(vec!["gemm-*".into(), "resize-lanczos-u8".into()]),
             loads: Some(vec![Load::Together]),
+            expect: Some("4,5=60x,rest=57x".into()),
             seed: Some(u64::MAX),
             images: Some(vec!["a.png".into(), "/b.png".into()]),
         };
@@ -268,6 +281,9 @@ mod tests {
             ("kernels = ['gemm-*,gemm-f32']", "no such kernel"),
             ("loads = ['heavy']", "line 1: loads: heavy: no such load in this version; there are: solo"),
             ("loads = [1]", "line 1: loads: must be a list of texts"),
+            ("expect = 60", "line 1: expect: must be cores and multipliers in quotes"),
+            ("expect = '4=60'", "line 1: expect: 4=60: 60: a multiplier is a whole number"),
+            ("expect = '4'", "line 1: expect: 4: write cores and their multiplier like"),
             ("seed = -1", "line 1: seed: a seed is a whole number"),
             ("seed = 0x1_ffff_ffff_ffff_ffff", "line 1: seed: a seed is"),
             ("seed = 1.5", "line 1: seed: a seed is"),

@@ -114,6 +114,7 @@ mod tests {
             seconds,
             seed: Hex(7),
             until_s: None,
+            expect: vec![],
         }
     }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{Checked, CoreReport, EvidenceReport, KernelReport, Multiplier, Report, SCHEMA, Spread};
 use crate::{
     journal::record::{Evidence, RunStarted},
-    machine::Core,
+    machine::{Core, format_cpu_list},
+    plan::Plan,
     verdict::{
         Cause, Class, CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, duration,
-        errors_of, passes,
+        errors_of, expected_of, missed, passes,
     },
 };
 
@@ -67,6 +68,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
             max: spread.map(|s| over_bclk(s.max)),
             top: core.top_mhz.as_ref().map(|top| (top.mhz / bclk).round() as u32),
             top_known: core.top_mhz.as_ref().map(|top| top.known),
+            expected: expected_of(outcome, core.core),
         },
         checked: Checked {
             iterations: total.iterations,
@@ -97,6 +99,7 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
                 .cloned()
                 .unwrap_or_else(|| "one of the suspects of a finding that could not be pinned on one core".into()),
         ),
+        CoreVerdict::NotProven => missed(outcome, core).map(|missed| missed.to_string()),
         CoreVerdict::NotTested if own.under_test => {
             Some(own.reason.clone().unwrap_or_else(|| "nothing was checked on it".into()))
         }
@@ -211,6 +214,8 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     if outcome.common_defect().is_some() {
         advice.push("The same work failed the same way on more than one core: most likely a defect of this program, please report it.".into());
     }
+    let unproven: Vec<u32> =
+        outcome.cores.keys().copied().filter(|&core| outcome.verdict_of(core) == CoreVerdict::NotProven).collect();
     let done = advice.is_empty();
     if let Some(why) = run.machine.microcode_judged().and_then(|judged| judged.advice()) {
         advice.push(format!("Microcode {}: {why}.", run.machine.microcode.as_deref().unwrap_or("unknown")));
@@ -222,10 +227,28 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
                 "The run has not ended. If it is not running any more, go on with it: oddcore resume {}",
                 run.run
             ),
+            _ if !unproven.is_empty() => unproven_again(&unproven, run),
             _ => "Some cores were not cleared; test them again, longer: oddcore run --for 10m".into(),
         });
     }
     advice
+}
+
+/// How to prove what was missed.
+fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
+    let expect = match &run.plan {
+        Plan::Asked(request) => {
+            let wanted = request.expect.iter().filter(|expected| cores.contains(&expected.core));
+            wanted.map(|expected| format!("{}={}x", expected.core, expected.multiplier)).collect::<Vec<_>>().join(",")
+        }
+        Plan::Listed(_) => String::new(),
+    };
+    let expect = if expect.is_empty() { String::new() } else { format!(" --expect {expect}") };
+    format!(
+        "A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone: oddcore run \
+         --cores {} --loads solo{expect} --for 1h",
+        format_cpu_list(cores)
+    )
 }
 
 /// Whether memory may be behind a core's findings.

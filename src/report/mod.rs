@@ -117,6 +117,9 @@ pub struct Multiplier {
     pub top: Option<u32>,
     /// Whether `top` is known or a guess.
     pub top_known: Option<bool>,
+    /// What is expected of the core: asked for, or its top where that is known.
+    #[serde(default)]
+    pub expected: Option<u32>,
 }
 
 /// Sums of a core. Three separate clocks, none derived from the others.

@@ -22,6 +22,7 @@ pub fn render(report: &Report) -> String {
     out.push('\n');
     out += &table(report);
     out += &reasons(report);
+    out += &untested_tops(report);
     out += &diagnosis::lines(report);
     out += &meaning::lines(report);
     out.push('\n');
@@ -81,6 +82,7 @@ pub fn sentence(report: &Report) -> String {
     let of = |verdict| report.cores.iter().filter(move |core| core.verdict == verdict);
     let failed: Vec<String> = of(CoreVerdict::Fail).map(|core| went_wrong(report, core)).collect();
     let suspects: Vec<&str> = of(CoreVerdict::Suspect).map(|core| core.label.as_str()).collect();
+    let unproven: Vec<u32> = of(CoreVerdict::NotProven).map(|core| core.core).collect();
     if !failed.is_empty() {
         let findings: u64 = report.cores.iter().map(errors).fold(0, u64::saturating_add);
         let plural = if findings == 1 { "error" } else { "errors" };
@@ -92,6 +94,11 @@ pub fn sentence(report: &Report) -> String {
             format!("{drill}UNDECIDED: something went wrong, and it may have been {}.", suspects.join(" or "))
         }
         0 => format!("{drill}NO ERRORS{}: every core tested computed correctly.", lasted(report)),
+        _ if !unproven.is_empty() && report.ended.is_some() => format!(
+            "{drill}NOT PROVEN: {} missed the multiplier expected of {}; no errors.",
+            report.machine.names(&unproven),
+            if unproven.len() == 1 { "it" } else { "them" }
+        ),
         _ if report.ended.is_none() => format!("{drill}UNFINISHED: the run has not come to its end; no errors so far."),
         _ => format!("{drill}UNDECIDED: not every core could be tested; no errors on the others."),
     }
@@ -162,6 +169,35 @@ fn reasons(report: &Report) -> String {
     }
     let line = |(verdict, why, names): (&str, &str, Vec<&str>)| {
         format!("{}\n", wrapped(&format!(" {} {verdict}: {why}", names.join(" ")), "   "))
+    };
+    said.into_iter().map(line).collect()
+}
+
+/// Tops that are only guessed and were never tested: no verdict hangs on them, but nothing is proven there either.
+fn untested_tops(report: &Report) -> String {
+    let mut said: Vec<(u32, Option<u32>, Vec<u32>)> = Vec::new();
+    for core in &report.cores {
+        let highest = core.evidence.iter().filter(|part| part.iterations > 0).filter_map(|part| part.multiplier).max();
+        let (Some(top), Some(false), true) =
+            (core.multiplier.top, core.multiplier.top_known, core.checked.iterations > 0)
+        else {
+            continue;
+        };
+        if core.multiplier.expected.is_some() || highest.is_some_and(|highest| highest >= top) {
+            continue;
+        }
+        match said.iter_mut().find(|(other, seen, _)| (*other, *seen) == (top, highest)) {
+            Some((.., cores)) => cores.push(core.core),
+            None => said.push((top, highest, vec![core.core])),
+        }
+    }
+    let line = |(top, highest, cores): (u32, Option<u32>, Vec<u32>)| {
+        let source = report.machine.cores.iter().find(|core| core.core == cores[0]).and_then(|core| core.top_mhz);
+        let trust = source.map_or("a guess", |top| top.source.trust());
+        let seen =
+            highest.map_or_else(|| "its clock unmeasured".to_owned(), |highest| format!("at most {highest}x seen"));
+        let text = format!(" {}: {top}x untested ({trust}): {seen}", report.machine.names(&cores));
+        format!("{}\n", wrapped(&text, "   "))
     };
     said.into_iter().map(line).collect()
 }
@@ -241,6 +277,45 @@ mod tests {
         let (at, reason) = ("2026-01-01T00:00:30Z".to_owned(), LossReason::Interrupted);
         report.interruptions.push(Interruption { at, reason, why: None, load: None, kernel: None, cores: vec![] });
         assert!(sentence(&report).starts_with("NO ERRORS in 2 sessions: "), "{}", sentence(&report));
+    }
+
+    #[test]
+    fn a_guessed_top_that_no_work_reached_is_told_as_a_guess() {
+        let mut report = super::super::tests::report(4, |_| vec![]);
+        for (n, core) in report.cores.iter_mut().enumerate() {
+            let seen = if n == 3 { 60 } else { 57 };
+            core.multiplier.top = Some(60);
+            core.multiplier.top_known = Some(false);
+            core.checked.iterations = 1;
+            core.evidence.push(crate::report::EvidenceReport {
+                multiplier: Some(seen),
+                load: "solo".into(),
+                footprint: "L3".into(),
+                isa: "avx2".into(),
+                seconds: 1.0,
+                iterations: 1,
+                operations: 1,
+                findings: 0,
+                catches_every_s: None,
+            });
+        }
+        // Asked for, and judged elsewhere.
+        report.cores[2].multiplier.expected = Some(60);
+        assert_eq!(untested_tops(&report), " C0 C1: 60x untested (a guess): at most 57x seen\n");
+        assert!(sentence(&report).starts_with("NO ERRORS"), "it changes no verdict");
+    }
+
+    #[test]
+    fn cores_that_missed_their_multiplier_are_named() {
+        let mut report = super::super::tests::report(4, |_| vec![]);
+        report.exit_code = 3;
+        for core in &mut report.cores[1..] {
+            core.verdict = CoreVerdict::NotProven;
+            core.reason = Some("never reached 60x: at most 58x".into());
+        }
+        let said = "NOT PROVEN: C1-C3 missed the multiplier expected of them; no errors.";
+        assert_eq!(sentence(&report), said);
+        assert_eq!(reasons(&report), " C1 C2 C3 not-proven: never reached 60x: at most 58x\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, LossReason, finding::Class};
+use super::{Finding, LossReason, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Record, RunStarted},
     machine::Boot,
@@ -325,6 +325,8 @@ impl Outcome {
             CoreVerdict::Suspect
         } else if outcome.total().iterations == 0 {
             CoreVerdict::NotTested
+        } else if expect::missed(self, core).is_some() {
+            CoreVerdict::NotProven
         } else {
             CoreVerdict::Pass
         }

@@ -404,6 +404,7 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
         seconds,
         seed: Hex(1),
         until_s,
+        expect: vec![],
     };
     RunStarted {
         journal: JOURNAL_VERSION,

@@ -32,6 +32,9 @@ fn what_cannot_be_is_refused_in_one_line() {
     refuses(&["run", "--json", "/"], "cannot write");
     refuses(&["run", "--runs", "/proc/nowhere"], "--runs DIR");
     refuses(&["run", "--root", "/nonexistent"], "no such folder");
+    refuses(&["run", "--expect", "0=fast"], "--expect 0=fast: fast: a multiplier is a whole number");
+    refuses(&["run", "--expect", "0"], "write cores and their multiplier like 4,5=60x,rest=57x");
+    refuses(&["run", "--expect", "99999=60x"], "core 99999 is not tested");
     refuses(&["kernel", "gemm-u9"], "no such kernel");
     refuses(&["kernel", "gemm-f32", "--variant", "mmx"], "--variant mmx");
     refuses(&["kernel", "gemm-f32", "--image", "kernels/tests/data/astronaut.png"], "takes no picture");
@@ -52,7 +55,6 @@ fn what_cannot_be_is_refused_in_one_line() {
 fn what_later_versions_bring_is_refused_in_one_line() {
     for args in [
         &["run", "--profile", "overnight"][..],
-        &["run", "--expect", "0=60x"],
         &["run", "--beside", "true"],
         &["run", "--html", "x.html"],
         &["run", "--dry-run"],

@@ -4,6 +4,7 @@ mod bench;
 mod command_line;
 mod common;
 mod drills;
+mod expect;
 mod journal;
 #[cfg(unix)]
 mod kills;

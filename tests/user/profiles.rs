@@ -28,6 +28,7 @@ fn what_is_wrong_with_a_profile_is_told_in_one_line() {
     refuses("name = 'x'\nfor = 8", &[], "mine.toml: line 2: for: must be a length of time");
     refuses("for = '8h'", &[], "mine.toml: no name");
     refuses("name = 'x'\ncores = '99999'", &[], "no core 99999");
+    refuses("name = 'x'\nexpect = '99999=60x'", &[], "core 99999 is not tested");
     refuses("name = 'x'\nimage = ['none.png']", &[], "none.png");
     refuses(&"#".repeat(70_000), &[], "longer than 64 KiB");
     // What the command line says is judged too, and instead.
