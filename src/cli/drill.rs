@@ -29,7 +29,7 @@ pub struct DrillArgs {
     /// The kernel to be faulted.
     #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
     kernels: String,
-    /// Which loads: solo, together. The fault then strikes in their work only, not in the pre-pass.
+    /// Which loads, solo and together without it. The fault then strikes in their work only, not in the pre-pass.
     #[arg(long, value_name = "LOAD,...")]
     loads: Option<String>,
     /// The fault.
@@ -45,7 +45,6 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let [kernel] = &chosen[..] else {
         return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
     };
-    let loads = selection::loads(args.loads.as_deref())?;
     let machine = read_machine(args.place.root.as_deref())?;
     let (faulted, _) = selection::cores(&machine, args.cores.as_deref())?;
     let core = match (&args.cores, &faulted[..]) {
@@ -55,9 +54,10 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
             return Err(CliError::Usage(format!("--cores {given}: a drill faults exactly one core")));
         }
     };
+    let (cores, not_tested) = selection::cores(&machine, None)?;
+    let loads = selection::loads(args.loads.as_deref(), &[Load::Solo, Load::Together], &machine, &cores)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let injection = Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in };
-    let (cores, not_tested) = selection::cores(&machine, None)?;
     let seconds = DRILL_S.max(A_CORE_S * cores.len() as f64);
     let seed = Hex(platform::monotonic_ns());
     let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![] };

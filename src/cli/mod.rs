@@ -3,6 +3,7 @@
 mod bench;
 mod cores;
 mod drill;
+mod dry_run;
 mod duration;
 mod kernels;
 mod output;

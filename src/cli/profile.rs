@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use super::{CliError, not_yet, run::RunArgs};
-use crate::plan::{Load, Profile};
+use super::{CliError, run::RunArgs};
+use crate::plan::Profile;
 
 /// The longest profile; anything longer is some other file.
 const PROFILE_BYTES_MAX: u64 = 64 << 10;
@@ -15,14 +15,13 @@ const PROFILE_BYTES_MAX: u64 = 64 << 10;
 /// The profile's name, and the options with its own where none were given.
 pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
     let file = match args.profile.as_deref() {
-        None | Some("quick") => return Ok(("quick".into(), args)),
-        Some(other @ ("standard" | "overnight")) => return not_yet(&format!("--profile {other}")),
+        None => return Ok(("quick".into(), args)),
+        Some(own @ ("quick" | "standard" | "overnight")) => return Ok((own.into(), args)),
         Some(file) => Path::new(file),
     };
     let profile = read(file)?;
     // Seconds are a length of time as well, and Rust writes them so that they are read as the same number.
     let seconds = |seconds: f64| seconds.to_string();
-    let loads = |loads: Vec<Load>| loads.into_iter().map(Load::name).collect::<Vec<_>>().join(",");
     if args.image.is_empty() {
         args.image = profile.images.iter().flatten().map(|image| file.with_file_name("").join(image)).collect();
     }
@@ -30,7 +29,7 @@ pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
     args.until = args.until.or_else(|| profile.until_s.map(seconds));
     args.cores = args.cores.or(profile.cores);
     args.kernels = args.kernels.or_else(|| profile.kernels.map(|kernels| kernels.join(",")));
-    args.loads = args.loads.or_else(|| profile.loads.map(loads));
+    args.loads = args.loads.or_else(|| profile.loads.map(|loads| loads.join(",")));
     args.expect = args.expect.or(profile.expect);
     args.seed = args.seed.or(profile.seed);
     Ok((profile.name, args))
@@ -39,7 +38,9 @@ pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
 fn read(path: &Path) -> Result<Profile, CliError> {
     let error = |why: String| CliError::Usage(format!("--profile {}: {why}", path.display()));
     let file = File::open(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => error("no such profile; there is quick, and a file of your own".into()),
+        ErrorKind::NotFound => {
+            error("no such profile; there are quick, standard, overnight, and a file of your own".into())
+        }
         _ => error(source.to_string()),
     })?;
     let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    CliError, duration, not_yet,
+    CliError, dry_run, duration, not_yet,
     output::JsonTarget,
     picture, profile, selection,
     session::{self, Session},
@@ -16,7 +16,7 @@ use crate::{
         record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
-    plan::{self, Plan, Request, SEED_FORM},
+    plan::{self, Load, Plan, Request, SEED_FORM},
     platform,
     supervisor::{
         Drill,
@@ -25,15 +25,18 @@ use crate::{
     verdict::{Hex, Outcome},
 };
 
-/// The quick check's length in seconds.
-const QUICK_S: f64 = 60.0;
+/// The standard profile's length for each core, in seconds.
+const STANDARD_S: f64 = 360.0;
+/// The overnight profile's length in seconds.
+const OVERNIGHT_S: f64 = 8.0 * 3600.0;
 /// The longest that a run with an end by its evidence lasts, in seconds: a year.
 const UNTIL_S_MAX: f64 = 365.0 * 86_400.0;
 
 /// Options of a run.
 #[derive(Args, Clone, Default)]
 pub struct RunArgs {
-    /// quick (the default), or a file of one's own; options given here win over it.
+    /// quick (the default, about a minute), standard (every load, about 6 min for each core), overnight (every load, 8 h), or a
+    /// file of one's own; options given here win over it.
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) profile: Option<String>,
     /// How long, like 90s, 10m, 8h.
@@ -49,7 +52,8 @@ pub struct RunArgs {
     /// Which kernels, names with * and ?.
     #[arg(long, value_name = "GLOB,...")]
     pub(super) kernels: Option<String>,
-    /// Which loads: solo, together.
+    /// Which loads: solo, gpu-wait, siblings, active-2, active-3, active-4, active-8 (or active-n for these four), aggressor,
+    /// bursts, together.
     #[arg(long, value_name = "LOAD,...")]
     pub(super) loads: Option<String>,
     /// The multiplier at which each core must be tested, or it is not proven: 4,5=60x,rest=57x.
@@ -67,7 +71,8 @@ pub struct RunArgs {
     beside: Option<String>,
     #[arg(long, hide = true)]
     html: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    /// Print the plan with its times, and run nothing.
+    #[arg(long)]
     dry_run: bool,
 }
 
@@ -103,26 +108,36 @@ pub fn read_machine(root: Option<&std::path::Path>) -> Result<Machine, CliError>
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (profile, args) = profile::complete(args)?;
-    for (given, name) in
-        [(args.beside.is_some(), "--beside"), (args.html.is_some(), "--html"), (args.dry_run, "--dry-run")]
-    {
+    for (given, name) in [(args.beside.is_some(), "--beside"), (args.html.is_some(), "--html")] {
         if given {
             return not_yet(name);
         }
     }
     let until_s = args.until.as_deref().map(|text| duration::parse("--until", text)).transpose()?;
     let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
-    let seconds = length.unwrap_or(if until_s.is_some() { UNTIL_S_MAX } else { QUICK_S });
     let kernels = selection::kernels(args.kernels.as_deref())?;
-    let loads = selection::loads(args.loads.as_deref())?;
     for image in &args.image {
         picture::read(image)?;
     }
     let machine = read_machine(args.place.root.as_deref())?;
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
+    let thorough = matches!(profile.as_str(), "standard" | "overnight");
+    let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };
+    let loads = selection::loads(args.loads.as_deref(), default, &machine, &cores)?;
+    let natural_s = || match profile.as_str() {
+        _ if until_s.is_some() => UNTIL_S_MAX,
+        "standard" => STANDARD_S * cores.len() as f64,
+        "overnight" => OVERNIGHT_S,
+        _ => plan::quick_seconds(&machine, &cores, kernels.len(), &loads),
+    };
+    let seconds = length.unwrap_or_else(natural_s);
     let expect = selection::expect(args.expect.as_deref(), &cores)?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
     let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s, expect };
+    if args.dry_run {
+        dry_run::show(&profile, &request, &machine, args.place.json.as_deref())?;
+        return Ok(0);
+    }
     let job = Job { profile, request, images: args.image, drill: None, place: args.place };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())

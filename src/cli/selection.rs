@@ -6,7 +6,7 @@ use super::CliError;
 use crate::{
     journal::record::NotTested,
     machine::Machine,
-    plan::{Expect, Expected, Load, glob},
+    plan::{self, Expect, Expected, Load, glob},
 };
 
 /// The cores to test, and why each of the others is not.
@@ -81,14 +81,24 @@ pub fn expect(wanted: Option<&str>, tested: &[u32]) -> Result<Vec<Expected>, Cli
     expected.map_err(|why| CliError::Usage(format!("--expect {text}: {why}")))
 }
 
-/// The loads of that list.
-pub fn loads(wanted: Option<&str>) -> Result<Vec<Load>, CliError> {
-    let Some(wanted) = wanted else { return Ok(Load::ALL.to_vec()) };
-    let known = || Load::ALL.map(Load::name).join(", ");
-    let each = |name: &str| {
-        Load::named(name.trim()).ok_or_else(|| {
-            CliError::Usage(format!("--loads {name}: no such load in this version; there are: {}", known()))
-        })
-    };
-    wanted.split(',').map(each).collect()
+/// The loads of that list, or of `default`: those that these cores can be put under. One that was asked for and cannot be had
+/// is an error.
+pub fn loads(wanted: Option<&str>, default: &[Load], machine: &Machine, cores: &[u32]) -> Result<Vec<Load>, CliError> {
+    let can_be_had = |load: &Load| plan::lacks(machine, cores, *load).is_none();
+    let Some(wanted) = wanted else { return Ok(default.iter().copied().filter(can_be_had).collect()) };
+    let mut chosen = Vec::new();
+    for name in wanted.split(',').map(str::trim) {
+        let meant = Load::meant_by(name);
+        let Some(&first) = meant.first() else {
+            let known = Load::names();
+            return Err(CliError::Usage(format!("--loads {name}: no such load in this version; there are: {known}")));
+        };
+        if !meant.iter().any(can_be_had) {
+            let why = plan::lacks(machine, cores, first).unwrap_or_default();
+            return Err(CliError::Usage(format!("--loads {name}: cannot be had here: {why}")));
+        }
+        chosen.extend(meant.into_iter().filter(can_be_had));
+    }
+    // A round has them in its own order, each once.
+    Ok(Load::ALL.into_iter().filter(|load| chosen.contains(load)).collect())
 }

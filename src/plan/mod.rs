@@ -1,47 +1,28 @@
 //! The plan: a pure function from what was asked for and the machine to steps.
 
+mod deal;
 mod duration;
 mod expect;
+mod field;
+mod footprint;
 mod glob;
+mod load;
 mod profile;
-mod quick;
+mod rounds;
+mod schedule;
 
 use serde::{Deserialize, Serialize};
 
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use expect::{Expect, ExpectError, Expected};
+pub use footprint::{Footprint, Shares};
 pub use glob::glob;
+pub use load::Load;
 pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
+pub use rounds::{Tallies, Tally, lacks, quick_seconds};
+pub use schedule::{Manner, Phase, Role, Schedule};
 
 use crate::{machine::Machine, verdict::Hex};
-
-/// A load shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Load {
-    /// One physical core, the rest idle; one thread.
-    Solo,
-    /// Every core under test, every CPU of it.
-    Together,
-}
-
-impl Load {
-    /// All that can be asked for.
-    pub const ALL: [Self; 2] = [Self::Solo, Self::Together];
-
-    /// The name used on the command line and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Solo => "solo",
-            Self::Together => "together",
-        }
-    }
-
-    /// The load of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|load| load.name() == name)
-    }
-}
 
 /// The name of the load of the pre-pass, which is a step like any other in the journal.
 pub const PRE_PASS: &str = "pre-pass";
@@ -85,11 +66,17 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// The steps in order, the pre-pass first, numbered from 0.
-    pub fn steps<'a>(&'a self, machine: &Machine) -> Box<dyn Iterator<Item = Step> + 'a> {
+    /// The steps in order, the pre-pass first, numbered from 0, as they are while nothing is known of the cores.
+    pub fn steps<'a>(&'a self, machine: &Machine) -> impl Iterator<Item = Step> + use<'a> {
+        let mut rounds = self.rounds(machine);
+        std::iter::from_fn(move || rounds.next(&Tallies::default())).flatten()
+    }
+
+    /// The same, round by round.
+    pub fn rounds<'a>(&'a self, machine: &Machine) -> PlanRounds<'a> {
         match self {
-            Self::Asked(request) => Box::new(quick::steps(machine, request)),
-            Self::Listed(steps) => Box::new(steps.iter().cloned()),
+            Self::Asked(request) => PlanRounds::Asked(rounds::Rounds::of(request, machine)),
+            Self::Listed(steps) => PlanRounds::Listed(Some(steps)),
         }
     }
 
@@ -146,8 +133,26 @@ impl Plan {
     }
 }
 
+/// Rounds of a plan.
+pub enum PlanRounds<'a> {
+    /// Of what was asked for.
+    Asked(rounds::Rounds<'a>),
+    /// A list is one round.
+    Listed(Option<&'a [Step]>),
+}
+
+impl PlanRounds<'_> {
+    /// The steps of the next round, given what is known by then; how many they are does not depend on that.
+    pub fn next(&mut self, tallies: &Tallies) -> Option<Vec<Step>> {
+        match self {
+            Self::Asked(rounds) => rounds.next(tallies),
+            Self::Listed(steps) => steps.take().map(<[Step]>::to_vec),
+        }
+    }
+}
+
 /// One step: one kernel under one load on some cores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Number within the run, from 0.
     pub step: u32,
@@ -163,4 +168,10 @@ pub struct Step {
     pub seed: Hex,
     /// Whether every CPU of a core works, or only its first.
     pub siblings: bool,
+    /// Those of the cores that keep the others company.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub company: Vec<u32>,
+    /// How much memory the work touches, where the step is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footprint: Option<Footprint>,
 }

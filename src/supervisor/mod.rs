@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     journal::{Journal, Record, record::RunStarted},
-    plan::Step,
+    plan::{Step, Tallies, Tally},
     verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
         Injection,
@@ -158,11 +158,14 @@ impl<'a> Supervisor<'a> {
     fn work_through(&mut self) {
         let run = self.run.clone();
         let next = self.outcome.standing.next_step;
-        for step in run.plan.steps(&run.machine).skip_while(|step| step.step < next) {
-            if self.stop || self.is_enough() || self.drill_is_over() {
-                break;
+        let mut rounds = run.plan.rounds(&run.machine);
+        'plan: while let Some(steps) = rounds.next(&self.tallies()) {
+            for step in steps.into_iter().skip_while(|step| step.step < next) {
+                if self.stop || self.is_enough() || self.drill_is_over() {
+                    break 'plan;
+                }
+                self.carry_out(step);
             }
-            self.carry_out(step);
         }
         self.try_suspects_alone();
         self.book_evidence();
@@ -171,6 +174,22 @@ impl<'a> Supervisor<'a> {
         if self.finished {
             self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
         }
+    }
+
+    /// What is known of all work so far.
+    fn tallies(&self) -> Tallies {
+        let mut tallies = Tallies::default();
+        for (&core, outcome) in &self.outcome.cores {
+            for (key, done) in &outcome.evidence {
+                tallies.add(core, &key.kernel, Tally { errors: 0, cpu_ns: done.cpu_ns });
+            }
+        }
+        for finding in &self.outcome.findings {
+            if let (Some(core), Some(kernel)) = (finding.core, &finding.kernel) {
+                tallies.add(core, kernel, Tally { errors: 1, cpu_ns: 0 });
+            }
+        }
+        tallies
     }
 
     /// One step from its record to its record, on those of its cores that can still be tested.

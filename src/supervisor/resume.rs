@@ -98,6 +98,6 @@ impl Supervisor<'_> {
         let step = EXTRA_STEPS.saturating_add(self.outcome.standing.next_extra);
         let seed =
             Hex(self.run.seed.0.rotate_left(17).wrapping_add(u64::from(step).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        self.carry_out(Step { step, load: load.to_owned(), kernel, cores, seconds, seed, siblings: false });
+        self.carry_out(Step { step, load: load.to_owned(), kernel, cores, seconds, seed, ..Step::default() });
     }
 }

@@ -1,0 +1,102 @@
+//! How much memory a lane's work touches again and again, and what part of the machine that fills.
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+
+/// Where the data of a batch of work fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Footprint {
+    /// In the first-level cache.
+    L1,
+    /// In the second-level cache.
+    L2,
+    /// In the third-level cache, all that work at once taken together.
+    L3,
+    /// Nowhere but in memory.
+    #[serde(rename = "memory")]
+    Memory,
+}
+
+/// Where the machine does not say.
+const L1_BYTES: u64 = 32 << 10;
+const L2_BYTES: u64 = 1 << 20;
+const L3_BYTES: u64 = 32 << 20;
+/// Memory at least so many times as large as the third-level cache.
+const BEYOND_L3: u64 = 4;
+
+impl Footprint {
+    /// All, smallest first.
+    pub const ALL: [Self; 4] = [Self::L1, Self::L2, Self::L3, Self::Memory];
+
+    /// The name used in evidence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::L3 => "L3",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// One lane's parts of the caches, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shares {
+    /// Of the first level.
+    pub l1: u64,
+    /// Of the second level.
+    pub l2: u64,
+    /// Of the third level.
+    pub l3: u64,
+}
+
+impl Shares {
+    /// Of a lane, where so many lanes work on its core and so many on the machine.
+    pub fn of(machine: &Machine, on_core: usize, on_machine: usize) -> Self {
+        let part = |bytes: u64, lanes: usize| bytes / lanes.max(1) as u64;
+        Self {
+            l1: part(L1_BYTES, on_core),
+            l2: part(L2_BYTES, on_core),
+            l3: part(machine.l3_bytes.unwrap_or(L3_BYTES), on_machine),
+        }
+    }
+
+    /// Where so many bytes fit.
+    pub fn holding(&self, bytes: u64) -> Footprint {
+        if bytes <= self.l1 {
+            Footprint::L1
+        } else if bytes <= self.l2 {
+            Footprint::L2
+        } else if bytes < BEYOND_L3 * self.l3 {
+            Footprint::L3
+        } else {
+            Footprint::Memory
+        }
+    }
+
+    /// How many bytes a batch should have for that footprint: of a cache three quarters, as something else is in it too.
+    pub fn target(&self, footprint: Footprint) -> u64 {
+        match footprint {
+            Footprint::L1 => self.l1 * 3 / 4,
+            Footprint::L2 => self.l2 * 3 / 4,
+            Footprint::L3 => self.l3 * 3 / 4,
+            Footprint::Memory => BEYOND_L3 * self.l3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_aimed_at_is_what_is_named() {
+        let shares = Shares { l1: 32 << 10, l2: 1 << 20, l3: 8 << 20 };
+        for footprint in Footprint::ALL {
+            assert_eq!(shares.holding(shares.target(footprint)), footprint);
+            assert_eq!(serde_json::to_value(footprint).expect("text"), footprint.name());
+        }
+        assert_eq!(shares.holding(9 << 20), Footprint::L3, "not four times as large");
+    }
+}

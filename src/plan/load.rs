@@ -1,0 +1,112 @@
+//! Load shapes: which of them there are, and what each needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::field::Field;
+
+/// A load shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Load {
+    /// One physical core, the rest idle; one thread.
+    Solo,
+    /// One core, after idling as a program does that waits for the GPU: in a spin, asleep, or looking again and again.
+    GpuWait,
+    /// Every CPU of one core, the rest idle.
+    Siblings,
+    /// Two cores at once: favoured ones together, and favoured with plain.
+    #[serde(rename = "active-2")]
+    Active2,
+    /// Three cores at once.
+    #[serde(rename = "active-3")]
+    Active3,
+    /// Four cores at once.
+    #[serde(rename = "active-4")]
+    Active4,
+    /// Eight cores at once.
+    #[serde(rename = "active-8")]
+    Active8,
+    /// One core holds its clock while the others wake for 50 µs to 1 ms.
+    Aggressor,
+    /// Work and idle by turns of 200 µs to 1 s, one core alone and all at once.
+    Bursts,
+    /// Every core under test, every CPU of it.
+    Together,
+}
+
+/// What stands for all the loads of so many active cores on the command line.
+const ACTIVE_N: &str = "active-n";
+
+impl Load {
+    /// All that can be asked for, in the order in which a round has them.
+    pub const ALL: [Self; 10] = [
+        Self::Solo,
+        Self::GpuWait,
+        Self::Siblings,
+        Self::Active2,
+        Self::Active3,
+        Self::Active4,
+        Self::Active8,
+        Self::Aggressor,
+        Self::Bursts,
+        Self::Together,
+    ];
+    /// Those of the quick check.
+    pub const QUICK: [Self; 3] = [Self::Solo, Self::GpuWait, Self::Together];
+
+    /// The name used on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::GpuWait => "gpu-wait",
+            Self::Siblings => "siblings",
+            Self::Active2 => "active-2",
+            Self::Active3 => "active-3",
+            Self::Active4 => "active-4",
+            Self::Active8 => "active-8",
+            Self::Aggressor => "aggressor",
+            Self::Bursts => "bursts",
+            Self::Together => "together",
+        }
+    }
+
+    /// The load of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|load| load.name() == name)
+    }
+
+    /// The loads that a name on the command line or in a profile stands for; none for a name that means nothing.
+    pub fn meant_by(name: &str) -> Vec<Self> {
+        let active = name == ACTIVE_N;
+        Self::ALL.into_iter().filter(|load| load.name() == name || active && load.active().is_some()).collect()
+    }
+
+    /// The names that [`Self::meant_by`] knows, for people.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).into_iter().chain([ACTIVE_N]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many cores are active, where the load is named after that.
+    pub fn active(self) -> Option<usize> {
+        match self {
+            Self::Active2 => Some(2),
+            Self::Active3 => Some(3),
+            Self::Active4 => Some(4),
+            Self::Active8 => Some(8),
+            _ => None,
+        }
+    }
+
+    /// Why it cannot be had from these cores; `None` if it can.
+    pub(super) fn lacks(self, field: &Field) -> Option<String> {
+        let cores = field.order.len();
+        let least = self.active().unwrap_or(if self == Self::Aggressor { 2 } else { 1 });
+        if cores < least {
+            Some(format!("it takes {least} cores, and {cores} can be tested"))
+        } else if self == Self::Siblings && field.paired.is_empty() {
+            Some("no core has two CPUs that can be tested".into())
+        } else {
+            None
+        }
+    }
+}
