@@ -151,6 +151,9 @@ pub trait Job: Send {
     fn pixels(&self) -> Option<u64> {
         None
     }
+    /// Bytes of the input, what lies between the stages, the output and the reference, as large as they are now: what runs and
+    /// comparisons touch, packed copies aside.
+    fn bytes(&self) -> usize;
     /// Computes the output from the input, noting the stage as it goes.
     ///
     /// # Panics

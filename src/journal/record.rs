@@ -54,6 +54,15 @@ pub enum Record {
         /// Clock readings: MHz and how often.
         clocks: Vec<(u32, u64)>,
     },
+    /// How a core's waits under a load went since the last such record.
+    Waits {
+        /// The core.
+        core: u32,
+        /// The load.
+        load: String,
+        /// How they went.
+        waits: Waits,
+    },
     /// Something went wrong; synced at once.
     Finding(Box<Finding>),
     /// More of the same, beyond the findings kept whole.
@@ -213,6 +222,69 @@ impl From<Evidence> for [u64; 6] {
     }
 }
 
+/// How the waits between pieces of work went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waits {
+    /// How many.
+    pub count: u64,
+    /// CPU time in kernels between them, nanoseconds.
+    pub work_ns: u64,
+    /// What work and waits were to take by the load's schedule, nanoseconds.
+    pub planned_ns: u64,
+    /// What they took, nanoseconds.
+    pub wall_ns: u64,
+    /// How late sleeps ended: microseconds, rounded up to a quarter of an octave, and how often.
+    pub late_us: Vec<(u32, u64)>,
+    /// The latest, microseconds.
+    pub latest_us: u32,
+}
+
+impl Waits {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.count, other.count),
+            (&mut self.work_ns, other.work_ns),
+            (&mut self.planned_ns, other.planned_ns),
+            (&mut self.wall_ns, other.wall_ns),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        for &(us, count) in &other.late_us {
+            self.add_late(us, count);
+        }
+        self.latest_us = self.latest_us.max(other.latest_us);
+    }
+
+    /// A sleep that ended so late.
+    pub fn late(&mut self, late_ns: u64) {
+        let us = u32::try_from(late_ns.div_ceil(1000)).unwrap_or(u32::MAX);
+        self.latest_us = self.latest_us.max(us);
+        // The two bits after the first, and up.
+        let step = us.max(1).ilog2().saturating_sub(2);
+        let rounded = u64::from(us).div_ceil(1 << step) << step;
+        self.add_late(u32::try_from(rounded).unwrap_or(u32::MAX), 1);
+    }
+
+    fn add_late(&mut self, us: u32, count: u64) {
+        match self.late_us.binary_search_by_key(&us, |&(us, _)| us) {
+            Ok(at) => self.late_us[at].1 = self.late_us[at].1.saturating_add(count),
+            Err(at) => self.late_us.insert(at, (us, count)),
+        }
+    }
+
+    /// The lateness that so many of a hundred sleeps did not exceed, microseconds; `None` without any.
+    pub fn percentile(&self, percent: u32) -> Option<u32> {
+        let total: u128 = self.late_us.iter().map(|&(_, count)| u128::from(count)).sum();
+        let mut seen = 0;
+        let mut reached = |count: u64| {
+            seen += u128::from(count);
+            seen * 100 >= total * u128::from(percent)
+        };
+        self.late_us.iter().find(|(_, count)| reached(*count)).map(|&(us, _)| us.min(self.latest_us))
+    }
+}
+
 /// Evidence as any format writes it.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -237,5 +309,27 @@ impl From<AnyEvidence> for Evidence {
                 Self { iterations, operations, findings, cpu_ns, kernel_ns, check_ns }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lateness_is_kept_in_few_numbers_none_too_small() {
+        let mut waits = Waits::default();
+        (1..=1000u64).for_each(|us| waits.late(us * 1000));
+        assert!(waits.late_us.len() < 40, "{waits:?}");
+        for (percent, exact) in [(50, 500), (99, 990), (100, 1000)] {
+            let us = waits.percentile(percent).expect("some");
+            assert!((exact..=exact * 5 / 4).contains(&us), "{percent}: {us}");
+        }
+        let mut twice = waits.clone();
+        twice.add(&waits);
+        assert_eq!((twice.percentile(99), twice.latest_us), (waits.percentile(99), 1000));
+        assert_eq!(Waits::default().percentile(50), None);
+        waits.late(u64::MAX);
+        assert_eq!(waits.percentile(100), Some(u32::MAX));
     }
 }

@@ -22,6 +22,9 @@ pub enum Footprint {
 const L1_BYTES: u64 = 32 << 10;
 const L2_BYTES: u64 = 1 << 20;
 const L3_BYTES: u64 = 32 << 20;
+const MEMORY_BYTES: u64 = 4 << 30;
+/// All lanes together fill this part of memory at most.
+const MEMORY_PART: u64 = 8;
 /// Memory at least so many times as large as the third-level cache.
 const BEYOND_L3: u64 = 4;
 
@@ -49,6 +52,8 @@ pub struct Shares {
     pub l2: u64,
     /// Of the third level.
     pub l3: u64,
+    /// Of memory, as far as it may be filled.
+    pub memory: u64,
 }
 
 impl Shares {
@@ -59,6 +64,7 @@ impl Shares {
             l1: part(L1_BYTES, on_core),
             l2: part(L2_BYTES, on_core),
             l3: part(machine.l3_bytes.unwrap_or(L3_BYTES), on_machine),
+            memory: part(machine.memory_bytes.unwrap_or(MEMORY_BYTES) / MEMORY_PART, on_machine),
         }
     }
 
@@ -81,7 +87,7 @@ impl Shares {
             Footprint::L1 => self.l1 * 3 / 4,
             Footprint::L2 => self.l2 * 3 / 4,
             Footprint::L3 => self.l3 * 3 / 4,
-            Footprint::Memory => BEYOND_L3 * self.l3,
+            Footprint::Memory => (BEYOND_L3 * self.l3).min(self.memory),
         }
     }
 }
@@ -92,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_aimed_at_is_what_is_named() {
-        let shares = Shares { l1: 32 << 10, l2: 1 << 20, l3: 8 << 20 };
+        let shares = Shares { l1: 32 << 10, l2: 1 << 20, l3: 8 << 20, memory: 1 << 30 };
         for footprint in Footprint::ALL {
             assert_eq!(shares.holding(shares.target(footprint)), footprint);
             assert_eq!(serde_json::to_value(footprint).expect("text"), footprint.name());

@@ -175,3 +175,23 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footprint: Option<Footprint>,
 }
+
+impl Step {
+    /// What a core does in it.
+    pub fn role_of(&self, core: u32) -> Role {
+        if self.company.contains(&core) { Role::Company } else { Role::Tested }
+    }
+
+    /// The load that a core's work in it counts for.
+    pub fn load_of(&self, core: u32) -> String {
+        counts_for(&self.load, self.role_of(core))
+    }
+}
+
+/// The load that work in such a role counts for: company is another load than the one that it is company of.
+pub fn counts_for(load: &str, role: Role) -> String {
+    match role {
+        Role::Tested => load.to_owned(),
+        Role::Company => format!("{load}-company"),
+    }
+}

@@ -109,6 +109,19 @@ pub fn monotonic_ns() -> u64 {
     clock_ns(rustix::time::ClockId::Monotonic)
 }
 
+/// Sleeps until then on the monotonic clock; a signal does not end it.
+pub fn sleep_until(at_ns: u64) {
+    let at = rustix::time::Timespec { tv_sec: (at_ns / 1_000_000_000) as i64, tv_nsec: (at_ns % 1_000_000_000) as _ };
+    while let Err(rustix::io::Errno::INTR) =
+        rustix::thread::clock_nanosleep_absolute(rustix::thread::ClockId::Monotonic, &at)
+    {}
+}
+
+/// This thread's sleeps end as soon after their time as the OS can: it may not gather wake-ups.
+pub fn wake_on_time() -> io::Result<()> {
+    Ok(rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?)
+}
+
 /// The process that started this one, or whoever took its place after its end.
 pub fn parent_id() -> Option<u32> {
     Some(std::os::unix::process::parent_id())

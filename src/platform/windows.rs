@@ -46,6 +46,16 @@ pub fn thread_cpu_ns() -> u64 {
     0
 }
 
+/// Sleeps until then on the monotonic clock.
+pub fn sleep_until(at_ns: u64) {
+    std::thread::sleep(std::time::Duration::from_nanos(at_ns.saturating_sub(monotonic_ns())));
+}
+
+/// Not there yet.
+pub fn wake_on_time() -> io::Result<()> {
+    Ok(())
+}
+
 /// Since this process first asked, ns.
 pub fn monotonic_ns() -> u64 {
     START.elapsed().as_nanos() as u64

@@ -81,6 +81,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
         passes: passes(outcome, core.core),
         kernels: kernels(outcome, own, core.core),
         diagnosis: diagnose(outcome, core.core),
+        waits: super::waits::of(own),
     }
 }
 

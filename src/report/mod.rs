@@ -8,8 +8,11 @@ pub mod screen;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod waits;
 
 use serde::{Deserialize, Serialize};
+
+pub use waits::{Lateness, WaitsReport};
 
 use crate::{
     machine::Machine,
@@ -91,6 +94,9 @@ pub struct CoreReport {
     /// What its findings have in common; null without any.
     #[serde(default)]
     pub diagnosis: Option<Diagnosis>,
+    /// How waits went, by load.
+    #[serde(default)]
+    pub waits: Vec<WaitsReport>,
 }
 
 /// Of clock readings.

@@ -34,6 +34,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         passes: passes(core.core).into_iter().map(pass).collect(),
         kernels: Vec::new(),
         diagnosis: None,
+        waits: Vec::new(),
     };
     Report {
         schema: SCHEMA.to_owned(),

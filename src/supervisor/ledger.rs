@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     journal::{
         Record,
-        record::{Evidence, EvidenceKey},
+        record::{Evidence, EvidenceKey, Waits},
     },
     verdict::Class,
     worker::protocol::Progress,
@@ -25,6 +25,7 @@ const CORES: u64 = 16;
 struct Sums {
     parts: BTreeMap<EvidenceKey, Evidence>,
     clocks: BTreeMap<u32, u64>,
+    waits: BTreeMap<String, Waits>,
 }
 
 /// Sums to be booked.
@@ -45,6 +46,9 @@ impl Ledger {
         for (mhz, count) in progress.clocks {
             let readings = sums.clocks.entry(mhz).or_default();
             *readings = readings.saturating_add(count);
+        }
+        for (load, waits) in progress.waits {
+            sums.waits.entry(load).or_default().add(&waits);
         }
         for (kernel, class, count) in progress.counted {
             self.count(core, kernel, class, count);
@@ -79,6 +83,7 @@ impl Ledger {
                 }
                 parts.push((id, evidence));
             }
+            work.extend(sums.waits.into_iter().map(|(load, waits)| Record::Waits { core, load, waits }));
             work.push(Record::Work { core, parts, clocks: sums.clocks.into_iter().collect() });
         }
         records.append(&mut work);

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     journal::{Journal, Record, record::RunStarted},
-    plan::{Step, Tallies, Tally},
+    plan::{Shares, Step, Tallies, Tally},
     verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
         Injection,
@@ -290,6 +290,10 @@ impl<'a> Supervisor<'a> {
         Assignment {
             step: step.step,
             load: step.load.clone(),
+            role: step.role_of(core),
+            beside: step.cores.iter().copied().filter(|&other| other != core).collect(),
+            shares: self.shares(step, core),
+            footprint: step.footprint,
             lanes: if step.siblings { usize::MAX } else { 1 },
             // A worker that was started again goes on with other seeds.
             seed: Hex(step.seed.0.wrapping_add(u64::from(restarts) * 0x1_0001)),
@@ -297,6 +301,15 @@ impl<'a> Supervisor<'a> {
             truths: self.truths.get(&kernel).cloned().unwrap_or_default(),
             kernel,
         }
+    }
+
+    /// What of the caches a lane of that core has in this step.
+    fn shares(&self, step: &Step, core: u32) -> Shares {
+        let lanes = |core: &u32| {
+            let cpus = self.crew.get(core).map_or(1, |member| member.core.testable.len());
+            if step.siblings { cpus } else { 1 }
+        };
+        Shares::of(&self.run.machine, lanes(&core), step.cores.iter().map(lanes).sum())
     }
 
     /// A drill's fault was found and looked into: enough.
@@ -422,7 +435,7 @@ impl<'a> Supervisor<'a> {
 
     /// A finding of `core` with everything unknown but where and when.
     fn blank_finding(&self, core: u32, class: Class, at_ns: u64) -> Finding {
-        let load = self.step.as_ref().map(|step| step.load.clone()).unwrap_or_default();
+        let load = self.step.as_ref().map(|step| step.load_of(core)).unwrap_or_default();
         Finding::blank(core, class, load, self.before_s + self.seconds_in(at_ns))
     }
 

@@ -30,8 +30,8 @@ impl Supervisor<'_> {
             let cases = self.cases(kernel, step);
             for &core in &step.cores {
                 self.crew.entry(core).and_modify(|member| member.votes = None);
-                let task =
-                    ToWorker::PrePass { kernel: kernel.name().to_owned(), step: step.step, cases: cases.clone() };
+                let (name, shares) = (kernel.name().to_owned(), self.shares(step, core));
+                let task = ToWorker::PrePass { kernel: name, step: step.step, cases: cases.clone(), shares };
                 self.assign(core, task);
             }
             while self.someone_is_busy() && !self.stop {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Finding, LossReason, expect, finding::Class};
 use crate::{
-    journal::record::{Evidence, EvidenceKey, Record, RunStarted},
+    journal::record::{Evidence, EvidenceKey, Record, RunStarted, Waits},
     machine::Boot,
     plan::{EXTRA_STEPS, INVESTIGATION, Step},
 };
@@ -53,6 +53,8 @@ pub struct CoreOutcome {
     pub evidence: BTreeMap<EvidenceKey, Evidence>,
     /// Clock readings: MHz → how often.
     pub clocks: BTreeMap<u32, u64>,
+    /// How its waits went, by load.
+    pub waits: BTreeMap<String, Waits>,
 }
 
 impl CoreOutcome {
@@ -236,6 +238,9 @@ impl Outcome {
                 let known = |(id, done): &(u32, Evidence)| Some((self.standing.keys.get(*id as usize)?.clone(), *done));
                 let parts: Vec<_> = parts.iter().filter_map(known).collect();
                 self.add_evidence(*core, &parts, clocks);
+            }
+            Record::Waits { core, load, waits } => {
+                self.cores.entry(*core).or_default().waits.entry(load.clone()).or_default().add(waits);
             }
             Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
             Record::Finding(finding) => self.findings.push((**finding).clone()),

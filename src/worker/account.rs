@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::protocol::Progress;
 use crate::{
-    journal::record::{Evidence, EvidenceKey},
+    journal::record::{Evidence, EvidenceKey, Waits},
     platform,
     verdict::Class,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// Findings of one kernel and class that are kept whole; more are counted.
 pub const KEPT_WHOLE: u64 = 16;
 
-/// Two clocks of one block, read at the edges of calls from the thread's CPU clock. The third, the thread's whole CPU
+/// Clocks of one block, read at the edges of calls from the thread's CPU clock. Another, the thread's whole CPU
 /// time, is read by [`Account`]; none is derived from another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
@@ -20,6 +20,8 @@ pub struct Times {
     pub kernel_ns: u64,
     /// Inside comparison and digests.
     pub check_ns: u64,
+    /// Spent waiting, as a spin does.
+    pub wait_ns: u64,
 }
 
 impl Times {
@@ -47,6 +49,7 @@ pub struct Account {
     clocks: BTreeMap<u32, u64>,
     kept: HashMap<(String, Class), u64>,
     counted: BTreeMap<(String, Class), u64>,
+    waits: BTreeMap<String, Waits>,
     cpu_mark: u64,
     told_at: u64,
 }
@@ -54,8 +57,8 @@ pub struct Account {
 impl Account {
     /// Nothing yet.
     pub fn new() -> Self {
-        let (parts, clocks, kept, counted) = Default::default();
-        Self { parts, clocks, kept, counted, cpu_mark: 0, told_at: 0 }
+        let (parts, clocks, kept, counted, waits) = Default::default();
+        Self { parts, clocks, kept, counted, waits, cpu_mark: 0, told_at: 0 }
     }
 
     /// Work begins: what passed before counts for nothing.
@@ -73,10 +76,17 @@ impl Account {
         *kept <= KEPT_WHOLE
     }
 
-    /// Books a block: what was done since the last one ended, with all CPU time since.
+    /// How waits under a load went.
+    pub fn waited(&mut self, load: &str, waits: &Waits) {
+        if waits.count > 0 {
+            self.waits.entry(load.to_owned()).or_default().add(waits);
+        }
+    }
+
+    /// Books a block: what was done since the last one ended, with all CPU time since but what its waits took.
     pub fn book(&mut self, key: EvidenceKey, mut done: Evidence, times: Times, clock_mhz: Option<f64>) {
         let cpu = platform::thread_cpu_ns();
-        done.cpu_ns = cpu.saturating_sub(self.cpu_mark);
+        done.cpu_ns = cpu.saturating_sub(self.cpu_mark).saturating_sub(times.wait_ns);
         self.cpu_mark = cpu;
         done.kernel_ns = times.kernel_ns;
         done.check_ns = times.check_ns;
@@ -98,6 +108,7 @@ impl Account {
             step,
             parts: std::mem::take(&mut self.parts).into_iter().collect(),
             clocks: std::mem::take(&mut self.clocks).into_iter().collect(),
+            waits: std::mem::take(&mut self.waits).into_iter().collect(),
             counted: std::mem::take(&mut self.counted).into_iter().map(|((k, c), n)| (k, c, n)).collect(),
         })
     }

@@ -27,7 +27,7 @@ pub const FRESH_BATCH: usize = 16;
 pub struct Work<'a> {
     /// Proof that the variant can run.
     pub token: Token,
-    /// The batch and what each must give; at most 64.
+    /// The batch and what each must give.
     pub truths: &'a [Sealed<Truth>],
     /// The user's pictures.
     pub pictures: &'a [Sealed<Picture>],
@@ -64,6 +64,8 @@ pub trait Listener {
 /// What a block came to.
 #[derive(Default)]
 pub struct Done {
+    /// Bytes of the batch.
+    pub bytes: u64,
     /// Iterations, operations and findings.
     pub evidence: Evidence,
     /// Where the CPU time went.
@@ -88,7 +90,9 @@ struct Trial<'a> {
     job: &'a mut dyn Job,
     truth: &'a Sealed<Truth>,
     has_reference: bool,
-    /// Its last check failed, and what was wrong has been told.
+    /// Its last check failed.
+    failed: bool,
+    /// It did, and what was wrong has been told.
     told: bool,
 }
 
@@ -176,19 +180,30 @@ pub const PICTURE_CHANGED: &str =
 const TRUTH_CHANGED: &str =
     "the digests to compare with were right when they came and are wrong now; memory or a wild store may be the cause";
 
-/// Runs one block until `more(iterations)` says no; at least one iteration, unless something was wrong before it.
+/// What comes after an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another.
+    Work,
+    /// Another, after a wait that has just ended.
+    Woken,
+    /// The block's end.
+    End,
+}
+
+/// Runs one block until `more(iterations)` ends it; at least one iteration, unless something was wrong before it.
 pub fn run<I: Inject>(
     work: &Work<'_>,
     jobs: &mut [Box<dyn Job>],
     injector: &mut I,
-    mut more: impl FnMut(u64) -> bool,
+    mut more: impl FnMut(u64, &mut Times) -> Next,
     listener: &mut dyn Listener,
 ) -> Done {
     let mut done = Done::default();
     let mut batch: Vec<Trial<'_>> = jobs
         .iter_mut()
         .zip(work.truths)
-        .map(|(job, truth)| Trial { job: job.as_mut(), truth, has_reference: false, told: false })
+        .map(|(job, truth)| Trial { job: job.as_mut(), truth, has_reference: false, failed: false, told: false })
         .collect();
     if !born_right(work, &mut batch, injector, &mut done, listener) {
         return done;
@@ -205,20 +220,21 @@ pub fn run<I: Inject>(
         });
         work.slot.step();
         stage.store(STAGE_CHECK, Relaxed);
-        let mut failed = 0u64;
+        let mut failed = false;
         done.times.check(|| {
-            for (n, trial) in batch.iter_mut().enumerate() {
+            for trial in &mut batch {
                 let same = trial.holds();
-                failed |= u64::from(!injector.compared(same)) << n;
+                trial.failed = !injector.compared(same);
+                failed |= trial.failed;
             }
         });
         done.evidence.iterations += batch.len() as u64;
         done.evidence.operations += operations;
         let mut broken = false;
-        if failed != 0 {
+        if failed {
             let at_ns = platform::monotonic_ns();
-            for (n, trial) in batch.iter_mut().enumerate() {
-                trial.told = failed >> n & 1 == 1;
+            for trial in &mut batch {
+                trial.told = trial.failed;
                 if trial.told {
                     broken |= examine(work, trial, Check { iteration, at_ns, said_right: false }, &mut done, listener);
                 }
@@ -228,13 +244,19 @@ pub fn run<I: Inject>(
             injector.iteration_over(batch[0].job);
         }
         iteration += 1;
-        if broken || !more(iteration) {
+        if broken {
             break;
         }
-        if failed != 0 {
+        match more(iteration, &mut done.times) {
+            Next::Work => {}
+            Next::Woken => injector.woken(),
+            Next::End => break,
+        }
+        if failed {
             batch.iter_mut().for_each(|trial| trial.told = false);
         }
     }
+    done.bytes = batch.iter().map(|trial| trial.job.bytes() as u64).sum();
     // The end of a block: inputs and references again, and the last outputs, which the comparison said were right.
     for trial in batch.iter_mut().filter(|trial| !trial.told) {
         let at_ns = platform::monotonic_ns();
@@ -440,7 +462,8 @@ mod tests {
         let truths = [Sealed::new(truth).changed(change)];
         let work = Work { token, truths: &truths, pictures, slot: Slot::of(&words, 0) };
         let mut notebook = Notebook::default();
-        let done = run(&work, &mut [kernel.new_job()], injector, |iterations| iterations < length, &mut notebook);
+        let until = |iterations, _: &mut Times| if iterations < length { Next::Work } else { Next::End };
+        let done = run(&work, &mut [kernel.new_job()], injector, until, &mut notebook);
         (done, notebook)
     }
 

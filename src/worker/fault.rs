@@ -106,6 +106,8 @@ pub trait Inject {
     fn compared(&mut self, same: bool) -> bool {
         same
     }
+    /// A wait is over, and work begins.
+    fn woken(&mut self) {}
     /// An iteration is over, and everything was right.
     fn iteration_over(&mut self, _job: &mut dyn Job) {}
 }

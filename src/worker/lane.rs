@@ -17,9 +17,10 @@ use oddcore_kernels::{Job, Kernel, Picture};
 use super::{
     account::{Account, Times},
     bench,
-    block::{self, BLOCK_NS, Listener, Work, Wrong},
-    chooser::{Chooser, runnable, truth_of},
+    block::{self, BLOCK_NS, FRESH_BATCH, Listener, Next, Work, Wrong},
+    chooser::{Chooser, Sizes, runnable, truth_of},
     fault::{Inject, Injection, Injector, Sound},
+    pace::{Limit, Pace},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
     sealed::{Sealed, broken_sources, results_if_sound},
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     journal::record::EvidenceKey,
     machine::clock,
-    plan::PRE_PASS,
+    plan::{Footprint, Load, PRE_PASS, Schedule, Shares, counts_for},
     platform,
     verdict::{Class, Hex, Place},
 };
@@ -39,15 +40,15 @@ const TELL_EVERY_NS: u64 = 250_000_000;
 const PRE_PASS_GOLDENS: u64 = 4;
 /// Numbers of the findings of this worker.
 static STAMPS: AtomicU64 = AtomicU64::new(0);
-/// A block's buffers come to 2 to 9 MB with their packed copies and references: the third-level cache's size.
-const FOOTPRINT: &str = "L3";
+/// Where a step is about a footprint, a block lasts at least so many times as long as its batch took to make.
+const TIMES_MAKING: u64 = 8;
 
 /// What the main thread hands to a lane.
 pub enum Order {
     /// Work until the deadline or the pause; the last lane to end says so.
     Work(Arc<Shift>),
     /// Pre-pass of one kernel.
-    PrePass(&'static dyn Kernel, u32, Vec<Case>),
+    PrePass(&'static dyn Kernel, u32, Vec<Case>, Shares),
     /// Work again.
     Redo(Redo),
     /// Measure a kernel's variant.
@@ -94,8 +95,36 @@ struct State {
     iteration: u64,
     clock_mhz: Option<f64>,
     injector: Option<Injector>,
+    sizes: Sizes,
     /// Pictures that memory has changed: told once, and used no more.
     set_aside: Vec<Source>,
+}
+
+/// How long a block goes on.
+struct Length {
+    began_ns: u64,
+    made_ns: Option<u64>,
+    deadline_ns: u64,
+    is_about_footprint: bool,
+}
+
+impl Length {
+    fn of(assignment: &Assignment) -> Self {
+        let is_about_footprint = assignment.footprint.is_some_and(|footprint| footprint >= Footprint::L3);
+        let began_ns = platform::monotonic_ns();
+        Self { began_ns, made_ns: None, deadline_ns: assignment.deadline_ns, is_about_footprint }
+    }
+
+    /// Whether it is over after so many iterations; with waits in between, time is what was worked.
+    fn is_over(&mut self, iterations: u64, times: &Times, waits: bool) -> bool {
+        let now = platform::monotonic_ns();
+        let passed_ns = now - self.began_ns;
+        if iterations == 1 && self.is_about_footprint {
+            self.made_ns = Some(if waits { times.kernel_ns } else { passed_ns });
+        }
+        let length_ns = BLOCK_NS.max(TIMES_MAKING * self.made_ns.unwrap_or(0));
+        now >= self.deadline_ns || if waits { times.kernel_ns } else { passed_ns } >= length_ns
+    }
 }
 
 /// The lane no longer runs where it was pinned to: what it did since it last looked may be another core's work.
@@ -106,18 +135,21 @@ struct Duty<'a> {
     kernel: &'static dyn Kernel,
     step: u32,
     load: &'a str,
+    /// The load that it counts for.
+    counts_for: String,
+    shares: Shares,
 }
 
 impl Lane {
     /// Works until the main thread hangs up.
     pub fn serve(self, orders: Receiver<Order>) {
         let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
-        let (jobs, account, set_aside) = (HashMap::new(), Account::new(), Vec::new());
-        let mut state = State { jobs, account, iteration: 0, clock_mhz: None, injector, set_aside };
+        let (jobs, account, set_aside, sizes) = (HashMap::new(), Account::new(), Vec::new(), Sizes::default());
+        let mut state = State { jobs, account, iteration: 0, clock_mhz: None, injector, sizes, set_aside };
         for order in &orders {
             let served = match order {
                 Order::Work(shift) => self.work(&mut state, &shift),
-                Order::PrePass(kernel, step, cases) => self.pre_pass(&mut state, kernel, step, &cases),
+                Order::PrePass(kernel, step, cases, shares) => self.pre_pass(&mut state, kernel, step, &cases, shares),
                 Order::Redo(redo) => self.redo(&mut state, &redo),
                 Order::Bench { kernel, variant } => self.bench(&mut state, &kernel, &variant),
             };
@@ -142,28 +174,59 @@ impl Lane {
     fn work(&self, state: &mut State, shift: &Shift) -> Result<(), Strayed> {
         let assignment = &shift.assignment;
         let kernel = oddcore_kernels::find(&assignment.kernel).expect("checked on arrival");
-        let duty = Duty { kernel, step: assignment.step, load: &assignment.load };
+        let counts_for = counts_for(&assignment.load, assignment.role);
+        let duty =
+            Duty { kernel, step: assignment.step, load: &assignment.load, counts_for, shares: assignment.shares };
         let mut chooser = Chooser::new(kernel, assignment, self.number);
         chooser.leave_out(&state.set_aside);
+        let paused = || shift.pause.load(Relaxed);
+        let limit = Limit { deadline_ns: assignment.deadline_ns, paused: &paused };
+        let mut pace = self.pace(assignment, &limit);
         state.account.open();
         state.clock_mhz = clock::measure();
-        let paused = || shift.pause.load(Relaxed);
         while !paused() && platform::monotonic_ns() < assignment.deadline_ns {
-            let (variant, truths) = chooser.next();
-            let until = (platform::monotonic_ns() + BLOCK_NS).min(assignment.deadline_ns);
-            let more = |_| !paused() && platform::monotonic_ns() < until;
+            let (variant, truths) = chooser.next(pace.as_ref().is_some_and(Pace::is_short), &state.sizes);
+            let mut length = Length::of(assignment);
+            let mut worked_ns = 0;
+            let more = |iterations, times: &mut Times| {
+                let new_ns = times.kernel_ns - std::mem::replace(&mut worked_ns, times.kernel_ns);
+                let done = pace.as_mut().is_some_and(|pace| pace.worked(new_ns));
+                if paused() || length.is_over(iterations, times, pace.is_some()) {
+                    return Next::End;
+                }
+                match &mut pace {
+                    Some(pace) if done => {
+                        times.wait_ns += pace.wait(&limit);
+                        if paused() || platform::monotonic_ns() >= limit.deadline_ns { Next::End } else { Next::Woken }
+                    }
+                    _ => Next::Work,
+                }
+            };
             if !self.block(state, &duty, variant, &truths, more)? {
                 state.set_aside = broken_sources(&self.pictures);
                 chooser.leave_out(&state.set_aside);
             }
+            if let Some(pace) = &mut pace {
+                state.account.waited(&duty.counts_for, &pace.take_waits());
+            }
             self.tell(state, assignment.step, TELL_EVERY_NS);
         }
+        // A batch that filled memory is not kept for later.
+        state.jobs.entry(kernel.name()).and_modify(|jobs| jobs.truncate(FRESH_BATCH));
         self.tell(state, assignment.step, 0);
         if shift.working.fetch_sub(1, AcqRel) == 1 {
             // Before the lane's slot is seen empty, so that a finished lane is never taken for a stalled one.
             self.outbox.send(&FromWorker::Idle { step: assignment.step });
         }
         Ok(())
+    }
+
+    /// The pace of this lane, where the load waits.
+    fn pace(&self, assignment: &Assignment, limit: &Limit<'_>) -> Option<Pace<'_>> {
+        let lane = (self.number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(self.cpu) << 32;
+        let load = Load::named(&assignment.load)?;
+        let schedule = Schedule::of(load, assignment.role, assignment.seed.0 ^ lane)?;
+        Some(Pace::begin(schedule, self.slot, limit))
     }
 
     fn tell(&self, state: &mut State, step: u32, every_ns: u64) {
@@ -179,7 +242,7 @@ impl Lane {
         duty: &Duty<'_>,
         variant: usize,
         truths: &[Sealed<Truth>],
-        mut more: impl FnMut(u64) -> bool,
+        mut more: impl FnMut(u64, &mut Times) -> Next,
     ) -> Result<bool, Strayed> {
         let kernel = duty.kernel;
         let isa = kernel.variants()[variant].isa;
@@ -188,9 +251,9 @@ impl Lane {
         self.slot.enter(kernel_index(kernel), variant, truths[0].value().case);
         let work = Work { token, truths, pictures: &self.pictures, slot: self.slot };
         let (before, per_call) = (state.iteration, truths.len() as u64);
-        let more = |iteration| {
+        let more = |iteration, times: &mut Times| {
             self.slot.set_iteration(before + iteration * per_call);
-            more(iteration)
+            more(iteration, times)
         };
         let account = &mut state.account;
         let mut teller =
@@ -204,13 +267,16 @@ impl Lane {
         state.iteration += done.evidence.iterations;
         let after = clock::measure();
         let lower = before_and_after(state.clock_mhz, after);
+        if done.bytes > 0 {
+            state.sizes.saw(kernel.name(), truths[0].value().case.source, truths.len(), done.bytes);
+        }
         let key = EvidenceKey {
             multiplier: lower.map(|mhz| (mhz / self.bclk_mhz).round() as u32),
-            load: duty.load.to_owned(),
+            load: duty.counts_for.clone(),
             kernel: kernel.name().to_owned(),
             variant: kernel.variants()[variant].name.to_owned(),
             isa: isa.name().to_owned(),
-            footprint: FOOTPRINT.to_owned(),
+            footprint: duty.shares.holding(done.bytes).name().to_owned(),
         };
         state.account.book(key, done.evidence, done.times, after);
         state.clock_mhz = after;
@@ -223,17 +289,18 @@ impl Lane {
         kernel: &'static dyn Kernel,
         step: u32,
         cases: &[Case],
+        shares: Shares,
     ) -> Result<(), Strayed> {
         let goldens = kernel.goldens();
         let runnable = runnable(kernel);
-        let duty = Duty { kernel, step, load: PRE_PASS };
+        let duty = Duty { kernel, step, load: PRE_PASS, counts_for: PRE_PASS.to_owned(), shares };
         state.account.open();
         state.clock_mhz = clock::measure();
         let mut golden = true;
         let extra = (0..PRE_PASS_GOLDENS).map(|_| runnable[0]);
         for (n, variant) in runnable.iter().copied().chain(extra).enumerate() {
             let truth = truth_of(goldens[n % goldens.len()]);
-            golden &= self.block(state, &duty, variant, &[truth], |_| false)?;
+            golden &= self.block(state, &duty, variant, &[truth], |_, _| Next::End)?;
         }
         let mut votes = Vec::new();
         for &case in cases {

@@ -10,6 +10,7 @@ mod block;
 mod chooser;
 mod fault;
 mod lane;
+mod pace;
 mod process;
 pub mod protocol;
 mod sealed;

@@ -154,6 +154,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
         let ready = ready.clone();
         thread::Builder::new().name(format!("lane-{cpu}")).spawn(move || {
             let pinned = platform::pin_thread(&[cpu]).and_then(|()| crash::adopt_thread(lane.slot.crash()));
+            let pinned = pinned.and_then(|()| platform::wake_on_time());
             let pinned = pinned.map(|()| (number, LaneId { cpu, thread: platform::thread_id() }));
             let is_pinned = pinned.is_ok();
             let _ = ready.send(pinned);
@@ -196,9 +197,9 @@ fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
                     shift.pause.store(true, Relaxed);
                 }
             }
-            Ok(Some(ToWorker::PrePass { kernel, step, cases })) => {
+            Ok(Some(ToWorker::PrePass { kernel, step, cases, shares })) => {
                 let kernel = oddcore_kernels::find(&kernel).expect("the supervisor is the same program");
-                hand(0, Order::PrePass(kernel, step, cases));
+                hand(0, Order::PrePass(kernel, step, cases, shares));
             }
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
             Ok(Some(ToWorker::Bench { kernel, variant })) => hand(0, Order::Bench { kernel, variant }),

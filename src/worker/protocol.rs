@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    journal::record::{Evidence, EvidenceKey},
+    journal::record::{Evidence, EvidenceKey, Waits},
+    plan::{Footprint, Role, Shares},
     verdict::{Class, Hex, Place},
 };
 
@@ -69,8 +70,19 @@ pub struct Truth {
 pub struct Assignment {
     /// The step it is part of.
     pub step: u32,
-    /// The load's name, for the evidence.
+    /// The load's name.
     pub load: String,
+    /// What the core does in it.
+    #[serde(default)]
+    pub role: Role,
+    /// The other cores that work meanwhile.
+    #[serde(default)]
+    pub beside: Vec<u32>,
+    /// A lane's parts of the caches.
+    pub shares: Shares,
+    /// How much memory to touch; the usual mix where nothing is said.
+    #[serde(default)]
+    pub footprint: Option<Footprint>,
     /// The kernel.
     pub kernel: String,
     /// How many lanes work: 1, or all of the core.
@@ -99,6 +111,8 @@ pub enum ToWorker {
         step: u32,
         /// Cases to vote on.
         cases: Vec<Case>,
+        /// A lane's parts of the caches.
+        shares: Shares,
     },
     /// Do this work again, and say what came out.
     Redo(Redo),
@@ -259,6 +273,9 @@ pub struct Progress {
     pub clocks: Vec<(u32, u64)>,
     /// Findings beyond those kept whole: kernel, class, how many.
     pub counted: Vec<(String, Class, u64)>,
+    /// How the waits went, by load.
+    #[serde(default)]
+    pub waits: Vec<(String, Waits)>,
 }
 
 /// A finding as the lane that saw it stamps it. Who it is bound to is decided by the supervisor, which knows which

@@ -263,6 +263,10 @@ impl<P: Product> Job for GemmJob<P> {
         2 * self.dimensions().iter().map(|&d| d as u64).product::<u64>()
     }
 
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.a) + size_of_val(&*self.b) + size_of_val(&*self.c) + size_of_val(&*self.reference)
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_PACK, Relaxed);
         let data = Data::<P> { a: &self.a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };

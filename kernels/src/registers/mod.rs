@@ -138,6 +138,10 @@ impl<F: File> Job for RegistersJob<F> {
         self.turns as u64 * F::OPERATIONS
     }
 
+    fn bytes(&self) -> usize {
+        [&self.input, &self.constants, &self.output, &self.reference].map(|words| size_of_val(&**words)).iter().sum()
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_ROUNDS, Relaxed);
         self.output.copy_from(&self.input);

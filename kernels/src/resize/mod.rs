@@ -107,6 +107,10 @@ struct Output {
 }
 
 impl Output {
+    fn bytes(&self) -> usize {
+        self.picture.len() + size_of_val(&*self.horizontal_sums) + size_of_val(&*self.vertical_sums)
+    }
+
     fn digest(&self, to: (usize, usize)) -> u64 {
         let sums = [bytemuck::cast_slice(&self.horizontal_sums), bytemuck::cast_slice(&self.vertical_sums)];
         digest(&[to.0, to.1], &[&self.picture, sums[0], sums[1]])
@@ -186,6 +190,10 @@ impl Job for ResizeJob {
 
     fn pixels(&self) -> Option<u64> {
         Some((self.to.0 * self.to.1) as u64)
+    }
+
+    fn bytes(&self) -> usize {
+        self.input.len() + self.between.len() + self.output.bytes() + self.reference.bytes()
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {

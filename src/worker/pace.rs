@@ -1,0 +1,199 @@
+//! The pace of a lane under a load that waits: its schedule's phases one after the other, each wait kept on an absolute clock.
+
+use crate::{
+    journal::record::Waits,
+    plan::{Manner, Phase, Schedule},
+    platform,
+};
+
+use super::slot::Slot;
+
+const US: u64 = 1_000;
+/// A wait that is shorter is spun: the kernel cannot be asleep for so short a time.
+const SLEEP_NS_MIN: u64 = 200 * US;
+/// A long sleep is cut into such pieces, so that a pause is heard.
+const SLICE_NS: u64 = 100_000 * US;
+/// Calls may be longer than a phase, whose wait then is as many times as long, but never longer than this.
+const WAIT_NS_MAX: u64 = 1_000_000 * US;
+/// A lane that is so late gives up the time that it has lost.
+const BEHIND_NS_MAX: u64 = 10_000 * US;
+/// Chatter: how long a doze between two looks is, and a look.
+const DOZE_NS: u64 = 100 * US;
+const LOOK_NS: u64 = 5 * US;
+
+/// What limits a wait.
+pub struct Limit<'a> {
+    /// When the order ends, monotonic ns.
+    pub deadline_ns: u64,
+    /// Whether it is to end at once.
+    pub paused: &'a dyn Fn() -> bool,
+}
+
+/// A lane's place in its schedule.
+pub struct Pace<'a> {
+    schedule: Schedule,
+    phase: Phase,
+    slot: Slot<'a>,
+    /// When this phase should have begun, and did.
+    due_ns: u64,
+    began_ns: u64,
+    worked_ns: u64,
+    waits: Waits,
+}
+
+impl<'a> Pace<'a> {
+    /// At the schedule's beginning, which is a wait of its own, so that lanes do not go in step.
+    pub fn begin(mut schedule: Schedule, slot: Slot<'a>, limit: &Limit<'_>) -> Self {
+        let due_ns = platform::monotonic_ns() + u64::from(schedule.offset_us()) * US;
+        sleep(due_ns, slot, limit);
+        let phase = schedule.next().expect("without end");
+        let now = platform::monotonic_ns();
+        Self { schedule, phase, slot, due_ns: now, began_ns: now, worked_ns: 0, waits: Waits::default() }
+    }
+
+    /// Work of this phase so short that small inputs are called for.
+    pub fn is_short(&self) -> bool {
+        self.phase.work_us < 2_000
+    }
+
+    /// So much more kernel time was worked. Whether this phase's work is done.
+    pub fn worked(&mut self, kernel_ns: u64) -> bool {
+        self.worked_ns += kernel_ns;
+        self.worked_ns >= u64::from(self.phase.work_us) * US
+    }
+
+    /// Waits for the next phase; returns the CPU time that this took.
+    pub fn wait(&mut self, limit: &Limit<'_>) -> u64 {
+        let cpu_before = platform::thread_cpu_ns();
+        // Work is done in whole calls: the wait keeps its proportion to what was worked.
+        let stretched = u64::from(self.phase.wait_us) * self.worked_ns / u64::from(self.phase.work_us.max(1));
+        let planned_ns = self.worked_ns + stretched.min(WAIT_NS_MAX);
+        let due_ns = self.due_ns + planned_ns;
+        let cut = due_ns > limit.deadline_ns;
+        let now = platform::monotonic_ns();
+        let wait_ns = due_ns.min(limit.deadline_ns).saturating_sub(now);
+        let manner = if wait_ns < SLEEP_NS_MIN { Manner::Spin } else { self.phase.manner };
+        let until = due_ns.min(limit.deadline_ns);
+        match manner {
+            Manner::Spin => spin(until, limit),
+            Manner::Sleep => sleep(until, self.slot, limit),
+            Manner::Chatter => chatter(until, self.slot, limit),
+        }
+        self.slot.step();
+        let woke_ns = platform::monotonic_ns();
+        if !cut && !(limit.paused)() {
+            self.waits.count += 1;
+            self.waits.work_ns += self.worked_ns;
+            self.waits.planned_ns += planned_ns;
+            self.waits.wall_ns += woke_ns.saturating_sub(self.began_ns);
+            if manner != Manner::Spin {
+                self.waits.late(woke_ns.saturating_sub(due_ns));
+            }
+        }
+        self.due_ns = if woke_ns > due_ns + BEHIND_NS_MAX { woke_ns } else { due_ns };
+        self.began_ns = woke_ns;
+        self.worked_ns = 0;
+        self.phase = self.schedule.next().expect("without end");
+        platform::thread_cpu_ns().saturating_sub(cpu_before)
+    }
+
+    /// How the waits went since this was asked last.
+    pub fn take_waits(&mut self) -> Waits {
+        std::mem::take(&mut self.waits)
+    }
+}
+
+fn spin(until_ns: u64, limit: &Limit<'_>) {
+    while platform::monotonic_ns() < until_ns && !(limit.paused)() {
+        for _ in 0..16 {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn sleep(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>) {
+    let until_ns = until_ns.min(limit.deadline_ns);
+    slot.set_wake_at(until_ns);
+    loop {
+        let now = platform::monotonic_ns();
+        if now >= until_ns || (limit.paused)() {
+            break;
+        }
+        // The last piece is never so short that it could not be slept.
+        let left = until_ns - now;
+        platform::sleep_until(if left > SLICE_NS + SLEEP_NS_MIN { now + SLICE_NS } else { until_ns });
+    }
+    slot.set_wake_at(0);
+}
+
+fn chatter(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>) {
+    slot.set_wake_at(until_ns);
+    loop {
+        let now = platform::monotonic_ns();
+        if now >= until_ns || (limit.paused)() {
+            break;
+        }
+        platform::sleep_until(if until_ns - now > 2 * DOZE_NS { now + DOZE_NS } else { until_ns });
+        spin((platform::monotonic_ns() + LOOK_NS).min(until_ns), limit);
+    }
+    slot.set_wake_at(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::{
+        plan::{Load, Role},
+        worker::slot::SLOT_WORDS,
+    };
+
+    fn words() -> Vec<AtomicU64> {
+        (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    #[test]
+    fn waits_keep_their_proportion_to_what_was_worked() {
+        let words = words();
+        let limit = Limit { deadline_ns: u64::MAX, paused: &|| false };
+        let schedule = Schedule::of(Load::Aggressor, Role::Company, 1).expect("it waits");
+        let mut pace = Pace::begin(schedule, Slot::of(&words, 0), &limit);
+        let mut planned_ns = 0;
+        for _ in 0..20 {
+            let Phase { work_us, wait_us, .. } = pace.phase;
+            assert!(!pace.worked(u64::from(work_us) * US - 1));
+            assert!(pace.worked(1));
+            planned_ns += u64::from(work_us + wait_us) * US;
+            pace.wait(&limit);
+        }
+        let waits = pace.take_waits();
+        assert_eq!((waits.count, waits.planned_ns), (20, planned_ns));
+        // Never before its time, but for what an earlier one was late.
+        assert!(waits.wall_ns >= planned_ns, "{waits:?}");
+        assert_eq!(pace.take_waits(), Waits::default());
+        let (long, Phase { work_us, wait_us, .. }) = (3, pace.phase);
+        pace.worked(long * u64::from(work_us) * US);
+        pace.wait(&limit);
+        assert_eq!(pace.take_waits().planned_ns, long * u64::from(work_us + wait_us) * US);
+    }
+
+    #[test]
+    fn a_pause_and_the_deadline_end_any_wait() {
+        let words = words();
+        let now = platform::monotonic_ns();
+        for load in [Load::Bursts, Load::GpuWait] {
+            for limit in
+                [Limit { deadline_ns: now, paused: &|| false }, Limit { deadline_ns: u64::MAX, paused: &|| true }]
+            {
+                let mut pace =
+                    Pace::begin(Schedule::of(load, Role::Tested, 1).expect("it waits"), Slot::of(&words, 0), &limit);
+                for _ in 0..50 {
+                    pace.worked(1_000_000_000);
+                    pace.wait(&limit);
+                }
+                assert_eq!(pace.take_waits(), Waits::default(), "none of them is one that was kept");
+            }
+        }
+    }
+}
