@@ -8,6 +8,7 @@ use super::{
     selection,
 };
 use crate::{
+    machine::Machine,
     plan::{Load, Request},
     platform,
     supervisor::Drill,
@@ -17,6 +18,8 @@ use crate::{
 
 /// How long a drill works at most, in seconds; it ends once the fault was found and looked into.
 const DRILL_S: f64 = 6.0;
+/// The same for a fault that not every load brings out.
+const ALL_LOADS_S: f64 = 30.0;
 /// On a machine of many cores, for each: enough for a fault that is rare to strike while its core works alone.
 const A_CORE_S: f64 = 2.0;
 
@@ -29,12 +32,18 @@ pub struct DrillArgs {
     /// The kernel to be faulted.
     #[arg(long, value_name = "NAME", default_value = "gemm-u8s8-i32")]
     kernels: String,
-    /// Which loads, solo and together without it. The fault then strikes in their work only, not in the pre-pass.
+    /// Which loads; without it solo and together, or all for a fault that needs its own. The fault then strikes in their work only, not in the pre-pass.
     #[arg(long, value_name = "LOAD,...")]
     loads: Option<String>,
     /// The fault.
     #[arg(long, value_enum, value_name = "CLASS", default_value = "miscompute")]
     fault: Fault,
+    /// For beside-busy: the other CPU; the first of another core without it.
+    #[arg(long, value_name = "CPU")]
+    beside: Option<u32>,
+    /// For above-clock: the clock in MHz.
+    #[arg(long, value_name = "MHZ")]
+    above: Option<f64>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -55,10 +64,17 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         }
     };
     let (cores, not_tested) = selection::cores(&machine, None)?;
-    let loads = selection::loads(args.loads.as_deref(), &[Load::Solo, Load::Together], &machine, &cores)?;
+    let default = if args.fault.needs_its_load() { &Load::ALL[..] } else { &[Load::Solo, Load::Together] };
+    let loads = selection::loads(args.loads.as_deref(), default, &machine, &cores)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
-    let injection = Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in };
-    let seconds = DRILL_S.max(A_CORE_S * cores.len() as f64);
+    let beside = beside(&args, &machine, core)?;
+    if args.fault == Fault::AboveClock && args.above.is_none() {
+        return Err(CliError::Usage("--fault above-clock: say which clock, like --above 5800".into()));
+    }
+    let injection =
+        Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in, beside, above_mhz: args.above };
+    let least_s = if args.fault.needs_its_load() { ALL_LOADS_S } else { DRILL_S };
+    let seconds = least_s.max(A_CORE_S * cores.len() as f64);
     let seed = Hex(platform::monotonic_ns());
     let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![] };
     let drill = Drill { core, injection };
@@ -71,4 +87,23 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         return Err(CliError::Usage(format!("the drill failed: {what}; do not trust this build on this machine")));
     }
     Ok(outcome.exit_code())
+}
+
+/// The CPU that must be busy for a fault to strike beside it.
+fn beside(args: &DrillArgs, machine: &Machine, core: u32) -> Result<Option<u32>, CliError> {
+    if args.fault != Fault::BesideBusy {
+        return Ok(None);
+    }
+    let testable = |own: bool| {
+        let cores = machine.cores.iter().filter(move |other| own == (other.core == core));
+        cores.flat_map(move |other| other.testable.iter().copied().skip(usize::from(own)))
+    };
+    let mut there = testable(false).chain(testable(true));
+    match args.beside {
+        None => there.next().map(Some).ok_or_else(|| {
+            CliError::Usage("--fault beside-busy: there is no other CPU on which work could be done".into())
+        }),
+        Some(cpu) if there.any(|other| other == cpu) => Ok(Some(cpu)),
+        Some(cpu) => Err(CliError::Usage(format!("--beside {cpu}: not a CPU beside core {core} that can be tested"))),
+    }
 }

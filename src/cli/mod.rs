@@ -131,6 +131,10 @@ struct WorkerArgs {
     drill_fault: Option<worker::Fault>,
     #[arg(long)]
     drill_load: Vec<String>,
+    #[arg(long)]
+    drill_beside: Option<u32>,
+    #[arg(long)]
+    drill_above: Option<f64>,
 }
 
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
@@ -169,6 +173,8 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
             kernel,
             fault,
             loads: args.drill_load,
+            beside: args.drill_beside,
+            above_mhz: args.drill_above,
         }),
     };
     Ok(worker::run(&options, pictures))

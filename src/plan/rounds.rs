@@ -244,9 +244,10 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// The footprint of the `turn`-th step, where it lasts long enough to be about one; `None` for the usual mix.
+/// The footprint of the `turn`-th step, where it lasts long enough to be about one; `None` for the usual mix, which half of all
+/// steps have.
 fn footprint(turn: usize, seconds: f64) -> Option<Footprint> {
-    let of = Footprint::ALL.get(turn % (Footprint::ALL.len() + 1)).copied();
+    let of = (turn % 2 == 1).then(|| Footprint::ALL[turn / 2 % Footprint::ALL.len()]);
     of.filter(|of| seconds >= if *of == Footprint::Memory { FOOTPRINT_S.1 } else { FOOTPRINT_S.0 })
 }
 

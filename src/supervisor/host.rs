@@ -137,6 +137,12 @@ impl ProcessHost {
         }
         if let Some(drill) = drill {
             command.arg("--drill-kernel").arg(&drill.kernel).arg("--drill-fault").arg(drill.fault.name());
+            if let Some(cpu) = drill.beside {
+                command.arg("--drill-beside").arg(cpu.to_string());
+            }
+            if let Some(mhz) = drill.above_mhz {
+                command.arg("--drill-above").arg(mhz.to_string());
+            }
             for load in &drill.loads {
                 command.arg("--drill-load").arg(load);
             }

@@ -291,7 +291,7 @@ impl<'a> Supervisor<'a> {
             step: step.step,
             load: step.load.clone(),
             role: step.role_of(core),
-            beside: step.cores.iter().copied().filter(|&other| other != core).collect(),
+            busy: self.cpus_at_work(step),
             shares: self.shares(step, core),
             footprint: step.footprint,
             lanes: if step.siblings { usize::MAX } else { 1 },
@@ -301,6 +301,13 @@ impl<'a> Supervisor<'a> {
             truths: self.truths.get(&kernel).cloned().unwrap_or_default(),
             kernel,
         }
+    }
+
+    fn cpus_at_work(&self, step: &Step) -> Vec<u32> {
+        let members = step.cores.iter().filter_map(|core| self.crew.get(core));
+        let cpus =
+            members.flat_map(|member| member.core.testable.iter().take(if step.siblings { usize::MAX } else { 1 }));
+        cpus.copied().collect()
     }
 
     /// What of the caches a lane of that core has in this step.

@@ -481,7 +481,8 @@ mod tests {
                 (Fault::CorruptReference, Class::CorruptReference, vec![1], true),
             ];
             for (fault, class, iterations, placed) in faults {
-                let injection = Injection { kernel: kernel.into(), fault, loads: Vec::new() };
+                let injection =
+                    Injection { kernel: kernel.into(), fault, loads: Vec::new(), beside: None, above_mhz: None };
                 let mut injector = Injector::new(injection, Box::leak(Box::new(AtomicU64::new(0))));
                 let (done, Notebook(heard)) = block(kernel, &mut injector, Source::Golden, &[], |_| ());
                 let seen: Vec<u64> = heard.iter().map(|heard| heard.1).collect();

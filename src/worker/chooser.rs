@@ -140,7 +140,7 @@ mod tests {
             step: 1,
             load: "solo".into(),
             role: Role::Tested,
-            beside: vec![],
+            busy: vec![],
             shares: Shares { l1: 32 << 10, l2: 1 << 20, l3: 32 << 20, memory: 1 << 30 },
             footprint,
             kernel: "gemm-f32".into(),

@@ -14,6 +14,8 @@ use crate::{platform, verdict::Class};
 const RARELY: u64 = 64;
 /// One in so many comparisons, for the comparison that lies.
 const LIES: u64 = 16;
+/// How long a core that errs after idling does so.
+const AFTER_IDLE_NS: u64 = 100_000;
 /// Lanes of the widest vector, and the one that is stuck.
 const LANES: u64 = 16;
 const STUCK_LANE: u64 = 5;
@@ -45,6 +47,12 @@ pub enum Fault {
     Hang,
     /// A thread that sleeps though there is work, once.
     Stall,
+    /// A wrong bit in what begins within 100 µs after a wait of the load.
+    AfterIdle,
+    /// A wrong bit in every iteration while a given other CPU is at work.
+    BesideBusy,
+    /// A wrong bit in every iteration above a given clock.
+    AboveClock,
 }
 
 impl Fault {
@@ -55,13 +63,21 @@ impl Fault {
             | Self::MiscomputeOnce
             | Self::MiscomputeRarely
             | Self::MiscomputeLane
-            | Self::MiscomputeBirth => Class::Miscompute,
+            | Self::MiscomputeBirth
+            | Self::AfterIdle
+            | Self::BesideBusy
+            | Self::AboveClock => Class::Miscompute,
             Self::CorruptInput => Class::CorruptInput,
             Self::CorruptReference => Class::CorruptReference,
             Self::Comparison => Class::Comparison,
             Self::Crash | Self::IllegalInstruction => Class::Crash,
             Self::Hang | Self::Stall => Class::Hang,
         }
+    }
+
+    /// Whether it strikes only in surroundings that some loads make and others do not.
+    pub fn needs_its_load(self) -> bool {
+        matches!(self, Self::AfterIdle | Self::BesideBusy | Self::AboveClock)
     }
 
     /// Whether it strikes once in a run, by its nature or because the worker does not outlive it.
@@ -76,7 +92,7 @@ impl Fault {
 }
 
 /// What a worker is to do wrong, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Injection {
     /// In this kernel.
     pub kernel: String,
@@ -84,6 +100,21 @@ pub struct Injection {
     pub fault: Fault,
     /// In work under these loads only; empty: in all that it does, the pre-pass and work done again included.
     pub loads: Vec<String>,
+    /// The CPU of [`Fault::BesideBusy`].
+    pub beside: Option<u32>,
+    /// The clock of [`Fault::AboveClock`], MHz.
+    pub above_mhz: Option<f64>,
+}
+
+/// What surrounds a piece of work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The load; `None` for work done again.
+    pub load: Option<&'a str>,
+    /// CPUs at work in the step.
+    pub busy: &'a [u32],
+    /// The clock before, where it could be measured.
+    pub clock_mhz: Option<f64>,
 }
 
 impl Injection {
@@ -124,17 +155,25 @@ pub struct Injector {
     struck: &'static AtomicU64,
     runs: u64,
     compared: u64,
+    /// When the last wait ended, and what surrounds the work in hand.
+    woken_ns: Option<u64>,
+    beside_busy: bool,
+    above_clock: bool,
 }
 
 impl Injector {
     /// Nothing has happened yet, unless `struck` says so.
     pub fn new(injection: Injection, struck: &'static AtomicU64) -> Self {
-        Self { injection, struck, runs: 0, compared: 0 }
+        Self { injection, struck, runs: 0, compared: 0, woken_ns: None, beside_busy: false, above_clock: false }
     }
 
     /// Itself, where it strikes.
-    pub fn in_work(&mut self, kernel: &str, load: Option<&str>) -> Option<&mut Self> {
-        self.injection.strikes_in(kernel, load).then_some(self)
+    pub fn in_work(&mut self, kernel: &str, around: Around<'_>) -> Option<&mut Self> {
+        let Injection { beside, above_mhz, .. } = self.injection;
+        self.woken_ns = None;
+        self.beside_busy = beside.is_some_and(|cpu| around.busy.contains(&cpu));
+        self.above_clock = above_mhz.zip(around.clock_mhz).is_some_and(|(above, clock)| clock > above);
+        self.injection.strikes_in(kernel, around.load).then_some(self)
     }
 
     fn first(&self) -> bool {
@@ -159,6 +198,12 @@ impl Inject for Injector {
         let strikes = match self.injection.fault {
             Fault::Miscompute => true,
             Fault::MiscomputeOnce => self.first(),
+            Fault::AfterIdle => {
+                let since = self.woken_ns.map(|at| platform::monotonic_ns().saturating_sub(at));
+                since.is_some_and(|ns| ns < AFTER_IDLE_NS)
+            }
+            Fault::BesideBusy => self.beside_busy,
+            Fault::AboveClock => self.above_clock,
             Fault::MiscomputeRarely => self.runs.is_multiple_of(RARELY),
             Fault::MiscomputeLane => {
                 return Some(Flip { element: self.runs % 61 * LANES + STUCK_LANE, bit: 22 });
@@ -166,6 +211,10 @@ impl Inject for Injector {
             _ => false,
         };
         strikes.then(|| self.anywhere(22))
+    }
+
+    fn woken(&mut self) {
+        self.woken_ns = Some(platform::monotonic_ns());
     }
 
     fn compared(&mut self, same: bool) -> bool {
@@ -198,19 +247,42 @@ mod tests {
     fn injector(fault: Fault, loads: &[&str]) -> Injector {
         let loads = loads.iter().map(|&load| load.to_owned()).collect();
         let struck = Box::leak(Box::new(AtomicU64::new(0)));
-        Injector::new(Injection { kernel: "k".into(), fault, loads }, struck)
+        let injection = Injection { kernel: "k".into(), fault, loads, beside: Some(3), above_mhz: Some(5950.0) };
+        Injector::new(injection, struck)
+    }
+
+    fn under(load: Option<&str>) -> Around<'_> {
+        Around { load, ..Around::default() }
+    }
+
+    #[test]
+    fn a_fault_that_needs_its_load_strikes_in_no_other() {
+        let strikes = |fault, around| injector(fault, &[]).in_work("k", around).expect("this kernel").flip().is_some();
+        let (busy, clock_mhz) = ([2, 3], Some(6000.0));
+        assert!(strikes(Fault::BesideBusy, Around { busy: &busy, ..Around::default() }));
+        assert!(!strikes(Fault::BesideBusy, Around { busy: &busy[..1], clock_mhz, load: None }));
+        assert!(strikes(Fault::AboveClock, Around { clock_mhz, ..Around::default() }));
+        assert!(!strikes(Fault::AboveClock, Around { clock_mhz: Some(5900.0), busy: &busy, load: None }));
+        assert!(!strikes(Fault::AboveClock, Around { busy: &busy, ..Around::default() }), "unmeasured");
+        let mut after_idle = injector(Fault::AfterIdle, &[]);
+        let in_work = after_idle.in_work("k", under(Some("bursts"))).expect("this kernel");
+        assert!(in_work.flip().is_none());
+        in_work.woken_ns = Some(u64::MAX);
+        assert!(in_work.flip().is_some(), "at once");
+        in_work.woken_ns = Some(0);
+        assert!(in_work.flip().is_none(), "long ago");
     }
 
     #[test]
     fn a_fault_strikes_where_it_was_told_to() {
         let mut anywhere = injector(Fault::Miscompute, &[]);
         for load in [None, Some("solo"), Some("pre-pass")] {
-            assert!(anywhere.in_work("k", load).is_some() && anywhere.in_work("other", load).is_none());
+            assert!(anywhere.in_work("k", under(load)).is_some() && anywhere.in_work("other", under(load)).is_none());
         }
         let mut solo = injector(Fault::Miscompute, &["solo"]);
-        assert!(solo.in_work("k", Some("solo")).is_some());
+        assert!(solo.in_work("k", under(Some("solo"))).is_some());
         for load in [None, Some("together"), Some("pre-pass")] {
-            assert!(solo.in_work("k", load).is_none(), "{load:?}");
+            assert!(solo.in_work("k", under(load)).is_none(), "{load:?}");
         }
     }
 

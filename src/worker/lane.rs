@@ -19,7 +19,7 @@ use super::{
     bench,
     block::{self, BLOCK_NS, FRESH_BATCH, Listener, Next, Work, Wrong},
     chooser::{Chooser, Sizes, runnable, truth_of},
-    fault::{Inject, Injection, Injector, Sound},
+    fault::{Around, Inject, Injection, Injector, Sound},
     pace::{Limit, Pace},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
@@ -135,6 +135,7 @@ struct Duty<'a> {
     kernel: &'static dyn Kernel,
     step: u32,
     load: &'a str,
+    busy: &'a [u32],
     /// The load that it counts for.
     counts_for: String,
     shares: Shares,
@@ -175,8 +176,14 @@ impl Lane {
         let assignment = &shift.assignment;
         let kernel = oddcore_kernels::find(&assignment.kernel).expect("checked on arrival");
         let counts_for = counts_for(&assignment.load, assignment.role);
-        let duty =
-            Duty { kernel, step: assignment.step, load: &assignment.load, counts_for, shares: assignment.shares };
+        let duty = Duty {
+            kernel,
+            step: assignment.step,
+            load: &assignment.load,
+            busy: &assignment.busy,
+            counts_for,
+            shares: assignment.shares,
+        };
         let mut chooser = Chooser::new(kernel, assignment, self.number);
         chooser.leave_out(&state.set_aside);
         let paused = || shift.pause.load(Relaxed);
@@ -258,7 +265,8 @@ impl Lane {
         let account = &mut state.account;
         let mut teller =
             Teller { lane: self, account, duty, variant: kernel.variants()[variant].name, before, told: 0 };
-        let injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), Some(duty.load)));
+        let around = Around { load: Some(duty.load), busy: duty.busy, clock_mhz: state.clock_mhz };
+        let injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), around));
         let done = match injector {
             None => block::run(&work, jobs, &mut Sound, more, &mut teller),
             Some(injector) => block::run(&work, jobs, injector, more, &mut teller),
@@ -293,7 +301,7 @@ impl Lane {
     ) -> Result<(), Strayed> {
         let goldens = kernel.goldens();
         let runnable = runnable(kernel);
-        let duty = Duty { kernel, step, load: PRE_PASS, counts_for: PRE_PASS.to_owned(), shares };
+        let duty = Duty { kernel, step, load: PRE_PASS, busy: &[], counts_for: PRE_PASS.to_owned(), shares };
         state.account.open();
         state.clock_mhz = clock::measure();
         let mut golden = true;
@@ -365,7 +373,8 @@ impl Lane {
         let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are chosen");
         self.slot.enter(kernel_index(kernel), variant, case);
         let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
-        let mut injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), load));
+        let around = Around { load, busy: &[], clock_mhz: state.clock_mhz };
+        let mut injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), around));
         let results = (0..times)
             .map(|_| {
                 block::prepare(job, case, &self.pictures);

@@ -75,9 +75,9 @@ pub struct Assignment {
     /// What the core does in it.
     #[serde(default)]
     pub role: Role,
-    /// The other cores that work meanwhile.
+    /// The CPUs that work in the step.
     #[serde(default)]
-    pub beside: Vec<u32>,
+    pub busy: Vec<u32>,
     /// A lane's parts of the caches.
     pub shares: Shares,
     /// How much memory to touch; the usual mix where nothing is said.

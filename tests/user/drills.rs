@@ -87,3 +87,58 @@ fn every_fault_names_its_core_and_class() {
 fn every_thread_that_stands_still_names_its_core() {
     drill_all(|fault| SLOW.contains(&fault));
 }
+
+/// What a fault strikes in, by the loads of its findings.
+fn loads_of(args: &[&str]) -> (Option<i32>, BTreeSet<String>, BTreeSet<Option<u32>>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = oddcore(folder.path(), &[&["drill", "--kernels", "gemm-f32", "--json", "-"], args].concat());
+    let report = report(&output);
+    let loads = report.findings.iter().map(|finding| finding.load.clone()).collect();
+    (output.status.code(), loads, report.findings.iter().map(|finding| finding.core).collect())
+}
+
+#[test]
+fn a_fault_that_needs_its_load_is_found_under_it_and_names_it() {
+    let cores = testable_cores();
+    for core in [cores[0], cores[cores.len() - 1]] {
+        let number = core.to_string();
+        let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "after-idle"]);
+        let waits = |load: &String| ["gpu-wait", "bursts", "aggressor-company"].contains(&load.as_str());
+        assert!(code == Some(1) && !loads.is_empty() && loads.iter().all(waits), "{code:?} {loads:?}");
+        assert_eq!(blamed, [Some(core)].into());
+        if cores.len() > 1 {
+            let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "beside-busy"]);
+            let alone = |load: &String| ["solo", "gpu-wait", "siblings", "pre-pass"].contains(&load.as_str());
+            assert!(code == Some(1) && !loads.is_empty() && !loads.iter().any(alone), "{code:?} {loads:?}");
+            assert_eq!(blamed, [Some(core)].into());
+        }
+        let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "above-clock", "--above", "1"]);
+        assert!(code == Some(1) && !loads.is_empty(), "any clock is above: {code:?} {loads:?}");
+        assert_eq!(blamed, [Some(core)].into());
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let never = ["drill", "--fault", "above-clock", "--above", "1000000", "--loads", "solo"];
+    assert_eq!(oddcore(folder.path(), &never).status.code(), Some(2), "no clock is above: nothing to be found");
+}
+
+#[test]
+fn a_fault_beside_a_busy_sibling_is_found() {
+    let cpus: Vec<u32> = oddcore::platform::thread_affinity().expect("readable");
+    let [first, second, ..] = cpus[..] else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    let put = |path: String, text: &str| {
+        let path = root.path().join("sys/devices/system/cpu").join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        std::fs::write(path, text).expect("writable");
+    };
+    let pair = format!("{first},{second}");
+    put("online".into(), &pair);
+    for cpu in [first, second] {
+        put(format!("cpu{cpu}/topology/core_cpus_list"), &pair);
+    }
+    let (root, beside) = (root.path().to_str().expect("text"), second.to_string());
+    let args = ["--root", root, "--fault", "beside-busy", "--beside", &beside];
+    let (code, loads, blamed) = loads_of(&args);
+    assert_eq!((code, blamed), (Some(1), [Some(0)].into()));
+    assert!(loads.iter().all(|load| ["siblings", "together"].contains(&load.as_str())), "{loads:?}");
+}
