@@ -154,6 +154,11 @@ pub trait Job: Send {
     /// Bytes of the input, what lies between the stages, the output and the reference, as large as they are now: what runs and
     /// comparisons touch, packed copies aside.
     fn bytes(&self) -> usize;
+    /// Shows all bytes of the input, piece by piece, always the same pieces for the same size and seed, so that another job of
+    /// this kernel can be given them. A kernel that shows none is not handed from core to core.
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        let _ = see;
+    }
     /// Computes the output from the input, noting the stage as it goes.
     ///
     /// # Panics

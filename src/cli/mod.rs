@@ -124,6 +124,8 @@ struct WorkerArgs {
     #[arg(long, default_value_t = 0)]
     session: u32,
     #[arg(long)]
+    baton: Option<String>,
+    #[arg(long)]
     image: Vec<PathBuf>,
     #[arg(long, requires = "drill_fault")]
     drill_kernel: Option<String>,
@@ -169,6 +171,7 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
         bclk_mhz: args.bclk,
         run: args.run,
         session: args.session,
+        baton: args.baton,
         drill: args.drill_kernel.zip(args.drill_fault).map(|(kernel, fault)| worker::Injection {
             kernel,
             fault,

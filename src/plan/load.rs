@@ -30,6 +30,8 @@ pub enum Load {
     Aggressor,
     /// Work and idle by turns of 200 µs to 1 s, one core alone and all at once.
     Bursts,
+    /// One job handed from core to core, each checking it.
+    Hop,
     /// Every core under test, every CPU of it.
     Together,
 }
@@ -39,7 +41,7 @@ const ACTIVE_N: &str = "active-n";
 
 impl Load {
     /// All that can be asked for, in the order in which a round has them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Solo,
         Self::GpuWait,
         Self::Siblings,
@@ -49,6 +51,7 @@ impl Load {
         Self::Active8,
         Self::Aggressor,
         Self::Bursts,
+        Self::Hop,
         Self::Together,
     ];
     /// Those of the quick check.
@@ -66,6 +69,7 @@ impl Load {
             Self::Active8 => "active-8",
             Self::Aggressor => "aggressor",
             Self::Bursts => "bursts",
+            Self::Hop => "hop",
             Self::Together => "together",
         }
     }
@@ -100,7 +104,7 @@ impl Load {
     /// Why it cannot be had from these cores; `None` if it can.
     pub(super) fn lacks(self, field: &Field) -> Option<String> {
         let cores = field.order.len();
-        let least = self.active().unwrap_or(if self == Self::Aggressor { 2 } else { 1 });
+        let least = self.active().unwrap_or(if matches!(self, Self::Aggressor | Self::Hop) { 2 } else { 1 });
         if cores < least {
             Some(format!("it takes {least} cores, and {cores} can be tested"))
         } else if self == Self::Siblings && field.paired.is_empty() {

@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
+    sync::atomic::AtomicU64,
 };
 
 use super::{ProcessEnd, ThreadState, ThreadUsage};
@@ -120,6 +121,25 @@ pub fn sleep_until(at_ns: u64) {
 /// This thread's sleeps end as soon after their time as the OS can: it may not gather wake-ups.
 pub fn wake_on_time() -> io::Result<()> {
     Ok(rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?)
+}
+
+/// Sleeps while the word's lower half is `value`'s, at most so long; may return before.
+pub fn wait_while(word: &AtomicU64, value: u64, timeout_ns: u64) {
+    let timeout =
+        libc::timespec { tv_sec: (timeout_ns / 1_000_000_000) as _, tv_nsec: (timeout_ns % 1_000_000_000) as _ };
+    // SAFETY: the kernel reads four aligned bytes at the word, which the reference keeps alive, and the time.
+    unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAIT, value as u32, &raw const timeout) };
+}
+
+/// Wakes all, of any process, that wait at this word.
+pub fn wake_all(word: &AtomicU64) {
+    // SAFETY: the kernel takes the word's address and reads nothing.
+    unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+/// Where the lower half of a word is.
+fn lower_half(word: &AtomicU64) -> *mut u32 {
+    word.as_ptr().cast::<u32>().wrapping_add(usize::from(cfg!(target_endian = "big")))
 }
 
 /// The process that started this one, or whoever took its place after its end.

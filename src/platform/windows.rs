@@ -56,6 +56,16 @@ pub fn wake_on_time() -> io::Result<()> {
     Ok(())
 }
 
+/// Sleeps while the word is `value`, at most so long; may return before.
+pub fn wait_while(word: &AtomicU64, value: u64, timeout_ns: u64) {
+    if word.load(std::sync::atomic::Ordering::Acquire) == value {
+        std::thread::sleep(std::time::Duration::from_nanos(timeout_ns.min(1_000_000)));
+    }
+}
+
+/// Not there yet: who waits looks again by itself.
+pub fn wake_all(_word: &AtomicU64) {}
+
 /// Since this process first asked, ns.
 pub fn monotonic_ns() -> u64 {
     START.elapsed().as_nanos() as u64

@@ -18,7 +18,7 @@ use crate::{
     machine::{Core, format_cpu_list},
     platform::{self, ProcessEnd, SharedWords, ThreadUsage},
     worker::{
-        Injection,
+        BATON_WORDS, Baton, Injection,
         protocol::{FromWorker, ToWorker},
         slot::SLOT_WORDS,
     },
@@ -73,6 +73,8 @@ pub trait WorkerHost {
     fn next_event(&mut self, timeout_ns: u64) -> Option<Event>;
     /// The slots of its lanes and of its main thread, as long as it was not started again.
     fn slots(&self, core: u32) -> &[AtomicU64];
+    /// Makes ready what is handed from core to core: the first station's turn, nothing carried. Nobody may be at work.
+    fn reset_baton(&mut self) {}
     /// A thread of it, as the OS sees it.
     fn usage(&self, core: u32, thread: u64) -> Option<ThreadUsage>;
 }
@@ -100,6 +102,8 @@ pub struct ProcessHost {
     bclk_mhz: f64,
     images: Vec<PathBuf>,
     run: Option<(PathBuf, u32)>,
+    /// What is handed from core to core, once a worker was started.
+    baton: Option<SharedWords>,
 }
 
 /// Lets another thread end the wait for the next event with [`Event::Interrupt`].
@@ -117,7 +121,7 @@ impl ProcessHost {
     /// session of it vanish.
     pub fn new(bclk_mhz: f64, images: Vec<PathBuf>, run: Option<(PathBuf, u32)>) -> Self {
         let (hearing, heard) = channel();
-        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, run }
+        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, run, baton: None }
     }
 
     /// For the handler of Ctrl-C.
@@ -131,6 +135,9 @@ impl ProcessHost {
         command.arg("--slots").arg(slots.handle()).arg("--bclk").arg(self.bclk_mhz.to_string());
         if let Some((folder, session)) = &self.run {
             command.arg("--run").arg(folder).arg("--session").arg(session.to_string());
+        }
+        if let Some(baton) = &self.baton {
+            command.arg("--baton").arg(baton.handle());
         }
         for image in &self.images {
             command.arg("--image").arg(image);
@@ -160,6 +167,9 @@ impl WorkerHost for ProcessHost {
         self.generation += 1;
         let generation = self.generation;
         let slots = SharedWords::create((core.testable.len() + 1) * SLOT_WORDS)?;
+        if self.baton.is_none() {
+            self.baton = Some(SharedWords::create(BATON_WORDS)?);
+        }
         let mut command = self.command(core, &slots, drill)?;
         let mut child = platform::spawn_pinned(&mut command, &core.testable)?;
         let missing_pipe = || io::Error::other("the worker has no pipe");
@@ -237,6 +247,12 @@ impl WorkerHost for ProcessHost {
 
     fn slots(&self, core: u32) -> &[AtomicU64] {
         self.processes.get(&core).map_or(&[], |process| process.slots.words())
+    }
+
+    fn reset_baton(&mut self) {
+        if let Some(baton) = &self.baton {
+            Baton::of(baton.words()).reset();
+        }
     }
 
     fn usage(&self, core: u32, thread: u64) -> Option<ThreadUsage> {

@@ -267,6 +267,7 @@ impl<'a> Supervisor<'a> {
         let mut left_ns = (step.seconds * 1e9) as u64;
         while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
+            self.host.reset_baton();
             for &core in &step.cores {
                 let assignment = self.assignment(step, core, deadline_ns);
                 self.assign(core, ToWorker::Run(assignment));

@@ -66,6 +66,13 @@ impl Supervisor<'_> {
             }
             finding.detail += "the worker was found outside of its core, so that another core may have computed this";
         }
+        let gave =
+            |cpu| self.crew.values().find(|member| member.core.cpus.contains(&cpu)).map(|member| member.core.core);
+        if let Some(other) = stamp.from.and_then(gave) {
+            finding.core = None;
+            finding.suspects = vec![other, core];
+            finding.suspects.dedup();
+        }
         self.told.findings.push(Stamped { core, finding, number: stamp.number, at_ns: stamp.at_ns });
     }
 

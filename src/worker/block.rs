@@ -23,6 +23,9 @@ pub const BLOCK_NS: u64 = 40_000_000;
 /// Fresh inputs are small: so many make one call long enough to be timed.
 pub const FRESH_BATCH: usize = 16;
 
+/// Puts an input in its place; says whether it could.
+pub type Arrive<'a> = &'a dyn Fn(&mut dyn Job, Case) -> bool;
+
 /// What a block works on.
 pub struct Work<'a> {
     /// Proof that the variant can run.
@@ -33,6 +36,8 @@ pub struct Work<'a> {
     pub pictures: &'a [Sealed<Picture>],
     /// Where the lane says what it does.
     pub slot: Slot<'a>,
+    /// Puts the input that another core handed over in place of one made here; false if there is none that fits.
+    pub arrive: Option<Arrive<'a>>,
 }
 
 /// One thing seen to be wrong.
@@ -177,6 +182,9 @@ impl Look {
 /// In words: what an input is made from is no longer what it was.
 pub const PICTURE_CHANGED: &str =
     "the picture was right when read and is wrong now; memory or a wild store may be the cause";
+/// In words: what another core handed over is not what it had.
+pub const HANDED_WRONG: &str = "the input was right on the core that handed it over and is wrong where it arrived: either \
+                                core, what lies between them, or memory";
 const TRUTH_CHANGED: &str =
     "the digests to compare with were right when they came and are wrong now; memory or a wild store may be the cause";
 
@@ -277,9 +285,13 @@ fn born_right<I: Inject>(
     let mut right = true;
     for trial in batch {
         let truth = *trial.truth();
+        let mut handed = false;
         if trial.truth.intact() {
             done.times.kernel(|| {
-                prepare(trial.job, truth.case, work.pictures);
+                handed = work.arrive.is_some_and(|arrive| arrive(trial.job, truth.case));
+                if !handed {
+                    prepare(trial.job, truth.case, work.pictures);
+                }
                 injector.input_made(trial.job);
             });
         }
@@ -290,6 +302,8 @@ fn born_right<I: Inject>(
         let at_ns = platform::monotonic_ns();
         let (class, stage, detail) = if !trial.truth.intact() {
             (Class::CorruptReference, None, TRUTH_CHANGED)
+        } else if handed {
+            (Class::CorruptInput, None, HANDED_WRONG)
         } else if !source_intact(truth.case.source, work.pictures) {
             (Class::CorruptInput, None, PICTURE_CHANGED)
         } else {
@@ -460,7 +474,7 @@ mod tests {
         let truth = Truth { case, input: Hex(golden.input), output: Hex(golden.output) };
         let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
         let truths = [Sealed::new(truth).changed(change)];
-        let work = Work { token, truths: &truths, pictures, slot: Slot::of(&words, 0) };
+        let work = Work { token, truths: &truths, pictures, slot: Slot::of(&words, 0), arrive: None };
         let mut notebook = Notebook::default();
         let until = |iterations, _: &mut Times| if iterations < length { Next::Work } else { Next::End };
         let done = run(&work, &mut [kernel.new_job()], injector, until, &mut notebook);

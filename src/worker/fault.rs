@@ -53,6 +53,8 @@ pub enum Fault {
     BesideBusy,
     /// A wrong bit in every iteration above a given clock.
     AboveClock,
+    /// A wrong bit in work on what another core handed over.
+    Arrived,
 }
 
 impl Fault {
@@ -66,7 +68,8 @@ impl Fault {
             | Self::MiscomputeBirth
             | Self::AfterIdle
             | Self::BesideBusy
-            | Self::AboveClock => Class::Miscompute,
+            | Self::AboveClock
+            | Self::Arrived => Class::Miscompute,
             Self::CorruptInput => Class::CorruptInput,
             Self::CorruptReference => Class::CorruptReference,
             Self::Comparison => Class::Comparison,
@@ -77,7 +80,7 @@ impl Fault {
 
     /// Whether it strikes only in surroundings that some loads make and others do not.
     pub fn needs_its_load(self) -> bool {
-        matches!(self, Self::AfterIdle | Self::BesideBusy | Self::AboveClock)
+        matches!(self, Self::AfterIdle | Self::BesideBusy | Self::AboveClock | Self::Arrived)
     }
 
     /// Whether it strikes once in a run, by its nature or because the worker does not outlive it.
@@ -113,6 +116,8 @@ pub struct Around<'a> {
     pub load: Option<&'a str>,
     /// CPUs at work in the step.
     pub busy: &'a [u32],
+    /// Whether the input was handed over by another core.
+    pub arrived: bool,
     /// The clock before, where it could be measured.
     pub clock_mhz: Option<f64>,
 }
@@ -159,12 +164,22 @@ pub struct Injector {
     woken_ns: Option<u64>,
     beside_busy: bool,
     above_clock: bool,
+    arrived: bool,
 }
 
 impl Injector {
     /// Nothing has happened yet, unless `struck` says so.
     pub fn new(injection: Injection, struck: &'static AtomicU64) -> Self {
-        Self { injection, struck, runs: 0, compared: 0, woken_ns: None, beside_busy: false, above_clock: false }
+        Self {
+            injection,
+            struck,
+            runs: 0,
+            compared: 0,
+            woken_ns: None,
+            beside_busy: false,
+            above_clock: false,
+            arrived: false,
+        }
     }
 
     /// Itself, where it strikes.
@@ -172,6 +187,7 @@ impl Injector {
         let Injection { beside, above_mhz, .. } = self.injection;
         self.woken_ns = None;
         self.beside_busy = beside.is_some_and(|cpu| around.busy.contains(&cpu));
+        self.arrived = around.arrived;
         self.above_clock = above_mhz.zip(around.clock_mhz).is_some_and(|(above, clock)| clock > above);
         self.injection.strikes_in(kernel, around.load).then_some(self)
     }
@@ -204,6 +220,7 @@ impl Inject for Injector {
             }
             Fault::BesideBusy => self.beside_busy,
             Fault::AboveClock => self.above_clock,
+            Fault::Arrived => self.arrived,
             Fault::MiscomputeRarely => self.runs.is_multiple_of(RARELY),
             Fault::MiscomputeLane => {
                 return Some(Flip { element: self.runs % 61 * LANES + STUCK_LANE, bit: 22 });
@@ -260,10 +277,12 @@ mod tests {
         let strikes = |fault, around| injector(fault, &[]).in_work("k", around).expect("this kernel").flip().is_some();
         let (busy, clock_mhz) = ([2, 3], Some(6000.0));
         assert!(strikes(Fault::BesideBusy, Around { busy: &busy, ..Around::default() }));
-        assert!(!strikes(Fault::BesideBusy, Around { busy: &busy[..1], clock_mhz, load: None }));
+        assert!(!strikes(Fault::BesideBusy, Around { busy: &busy[..1], clock_mhz, ..Around::default() }));
         assert!(strikes(Fault::AboveClock, Around { clock_mhz, ..Around::default() }));
-        assert!(!strikes(Fault::AboveClock, Around { clock_mhz: Some(5900.0), busy: &busy, load: None }));
+        assert!(!strikes(Fault::AboveClock, Around { clock_mhz: Some(5900.0), busy: &busy, ..Around::default() }));
         assert!(!strikes(Fault::AboveClock, Around { busy: &busy, ..Around::default() }), "unmeasured");
+        assert!(strikes(Fault::Arrived, Around { arrived: true, ..Around::default() }));
+        assert!(!strikes(Fault::Arrived, Around { busy: &busy, clock_mhz, ..Around::default() }));
         let mut after_idle = injector(Fault::AfterIdle, &[]);
         let in_work = after_idle.in_work("k", under(Some("bursts"))).expect("this kernel");
         assert!(in_work.flip().is_none());

@@ -84,16 +84,18 @@ pub struct Lane {
     pub pictures: Arc<Vec<Sealed<Picture>>>,
     /// What a multiplier of one means, MHz.
     pub bclk_mhz: f64,
+    /// What is handed from core to core.
+    pub baton: Option<&'static [AtomicU64]>,
     /// A drill, and where all lanes note that its fault has struck.
     pub drill: Option<(Injection, &'static AtomicU64)>,
 }
 
 /// What a lane keeps from order to order.
-struct State {
+pub(super) struct State {
     jobs: HashMap<&'static str, Vec<Box<dyn Job>>>,
-    account: Account,
+    pub(super) account: Account,
     iteration: u64,
-    clock_mhz: Option<f64>,
+    pub(super) clock_mhz: Option<f64>,
     injector: Option<Injector>,
     sizes: Sizes,
     /// Pictures that memory has changed: told once, and used no more.
@@ -128,17 +130,29 @@ impl Length {
 }
 
 /// The lane no longer runs where it was pinned to: what it did since it last looked may be another core's work.
-struct Strayed;
+pub(super) struct Strayed;
 
 /// What the blocks of one order have in common.
-struct Duty<'a> {
-    kernel: &'static dyn Kernel,
-    step: u32,
+#[derive(Clone)]
+pub(super) struct Duty<'a> {
+    pub(super) kernel: &'static dyn Kernel,
+    pub(super) step: u32,
     load: &'a str,
     busy: &'a [u32],
     /// The load that it counts for.
     counts_for: String,
     shares: Shares,
+    /// The input that another core handed over.
+    pub(super) arrival: Option<Arrival<'a>>,
+}
+
+/// An input from another core.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    /// See [`Work::arrive`].
+    pub(super) arrive: &'a dyn Fn(&mut dyn Job, Case) -> bool,
+    /// The CPU that it comes from.
+    pub(super) from: u32,
 }
 
 impl Lane {
@@ -183,11 +197,17 @@ impl Lane {
             busy: &assignment.busy,
             counts_for,
             shares: assignment.shares,
+            arrival: None,
         };
         let mut chooser = Chooser::new(kernel, assignment, self.number);
         chooser.leave_out(&state.set_aside);
         let paused = || shift.pause.load(Relaxed);
         let limit = Limit { deadline_ns: assignment.deadline_ns, paused: &paused };
+        if assignment.load == Load::Hop.name() {
+            self.hop(state, shift, duty, &limit)?;
+            self.end(state, shift);
+            return Ok(());
+        }
         let mut pace = self.pace(assignment, &limit);
         state.account.open();
         state.clock_mhz = clock::measure();
@@ -220,12 +240,18 @@ impl Lane {
         }
         // A batch that filled memory is not kept for later.
         state.jobs.entry(kernel.name()).and_modify(|jobs| jobs.truncate(FRESH_BATCH));
-        self.tell(state, assignment.step, 0);
+        self.end(state, shift);
+        Ok(())
+    }
+
+    /// What is left to be told at the end of a shift.
+    fn end(&self, state: &mut State, shift: &Shift) {
+        let step = shift.assignment.step;
+        self.tell(state, step, 0);
         if shift.working.fetch_sub(1, AcqRel) == 1 {
             // Before the lane's slot is seen empty, so that a finished lane is never taken for a stalled one.
-            self.outbox.send(&FromWorker::Idle { step: assignment.step });
+            self.outbox.send(&FromWorker::Idle { step });
         }
-        Ok(())
     }
 
     /// The pace of this lane, where the load waits.
@@ -236,6 +262,11 @@ impl Lane {
         Some(Pace::begin(schedule, self.slot, limit))
     }
 
+    /// Tells what was done, now and then.
+    pub(super) fn tell_at_times(&self, state: &mut State, step: u32) {
+        self.tell(state, step, TELL_EVERY_NS);
+    }
+
     fn tell(&self, state: &mut State, step: u32, every_ns: u64) {
         if let Some(progress) = state.account.take(step, every_ns) {
             self.outbox.send(&FromWorker::Progress(progress));
@@ -243,7 +274,7 @@ impl Lane {
     }
 
     /// One block with its evidence; says whether it was without findings.
-    fn block(
+    pub(super) fn block(
         &self,
         state: &mut State,
         duty: &Duty<'_>,
@@ -256,7 +287,8 @@ impl Lane {
         let token = isa.token().expect("only variants that this CPU runs are chosen");
         let jobs = jobs_of(&mut state.jobs, kernel, truths.len());
         self.slot.enter(kernel_index(kernel), variant, truths[0].value().case);
-        let work = Work { token, truths, pictures: &self.pictures, slot: self.slot };
+        let arrive = duty.arrival.map(|arrival| arrival.arrive);
+        let work = Work { token, truths, pictures: &self.pictures, slot: self.slot, arrive };
         let (before, per_call) = (state.iteration, truths.len() as u64);
         let more = |iteration, times: &mut Times| {
             self.slot.set_iteration(before + iteration * per_call);
@@ -265,7 +297,8 @@ impl Lane {
         let account = &mut state.account;
         let mut teller =
             Teller { lane: self, account, duty, variant: kernel.variants()[variant].name, before, told: 0 };
-        let around = Around { load: Some(duty.load), busy: duty.busy, clock_mhz: state.clock_mhz };
+        let arrived = duty.arrival.is_some_and(|arrival| arrival.from != self.cpu);
+        let around = Around { load: Some(duty.load), busy: duty.busy, clock_mhz: state.clock_mhz, arrived };
         let injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), around));
         let done = match injector {
             None => block::run(&work, jobs, &mut Sound, more, &mut teller),
@@ -301,7 +334,8 @@ impl Lane {
     ) -> Result<(), Strayed> {
         let goldens = kernel.goldens();
         let runnable = runnable(kernel);
-        let duty = Duty { kernel, step, load: PRE_PASS, busy: &[], counts_for: PRE_PASS.to_owned(), shares };
+        let duty =
+            Duty { kernel, step, load: PRE_PASS, busy: &[], counts_for: PRE_PASS.to_owned(), shares, arrival: None };
         state.account.open();
         state.clock_mhz = clock::measure();
         let mut golden = true;
@@ -373,7 +407,7 @@ impl Lane {
         let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are chosen");
         self.slot.enter(kernel_index(kernel), variant, case);
         let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
-        let around = Around { load, busy: &[], clock_mhz: state.clock_mhz };
+        let around = Around { load, clock_mhz: state.clock_mhz, ..Around::default() };
         let mut injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), around));
         let results = (0..times)
             .map(|_| {
@@ -426,6 +460,7 @@ impl Listener for Teller<'_> {
             at_ns: wrong.at_ns,
             detail: wrong.detail.to_owned(),
             output: wrong.output.map(Hex),
+            from: self.duty.arrival.map(|arrival| arrival.from).filter(|_| wrong.detail == block::HANDED_WRONG),
         });
         self.lane.outbox.send(&FromWorker::Finding(Box::new(stamp)));
         true
@@ -433,6 +468,13 @@ impl Listener for Teller<'_> {
 
     fn placed(&mut self, place: Option<Place>) {
         self.lane.outbox.send(&FromWorker::Placed { number: self.told, place });
+    }
+}
+
+impl State {
+    /// So many jobs of a kernel.
+    pub(super) fn jobs_of(&mut self, kernel: &'static dyn Kernel, count: usize) -> &mut [Box<dyn Job>] {
+        jobs_of(&mut self.jobs, kernel, count)
     }
 }
 

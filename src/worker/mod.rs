@@ -5,10 +5,12 @@
 //! logs, locks, sleeps nor makes a system call beyond reading the thread's CPU clock at the edges of a call.
 
 mod account;
+mod baton;
 mod bench;
 mod block;
 mod chooser;
 mod fault;
+mod hop;
 mod lane;
 mod pace;
 mod process;
@@ -17,6 +19,7 @@ mod sealed;
 pub mod slot;
 
 pub use account::KEPT_WHOLE;
+pub use baton::{BATON_WORDS, Baton};
 pub use bench::median;
 pub use fault::{Fault, Injection};
 pub use process::{LINK_BROKEN, Options, run};

@@ -42,6 +42,8 @@ pub struct Options {
     pub run: Option<PathBuf>,
     /// See `run`.
     pub session: u32,
+    /// The handle of what is handed from core to core.
+    pub baton: Option<String>,
     /// A drill.
     pub drill: Option<Injection>,
 }
@@ -137,6 +139,8 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
     let slots: &'static SharedWords = Box::leak(Box::new(SharedWords::open(&options.slots)?));
     let main = Slot::of(slots.words(), options.cpus.len());
     crash::adopt_thread(main.crash())?;
+    let baton = options.baton.as_deref().map(SharedWords::open).transpose()?;
+    let baton: Option<&'static SharedWords> = baton.map(|words| &*Box::leak(Box::new(words)));
     let pictures = Arc::new(pictures.into_iter().map(Sealed::new).collect::<Vec<_>>());
     let (ready, readies) = channel();
     let mut lanes = Vec::new();
@@ -149,6 +153,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
             outbox: Arc::clone(outbox),
             pictures: Arc::clone(&pictures),
             bclk_mhz: options.bclk_mhz,
+            baton: baton.map(SharedWords::words),
             drill: options.drill.clone().map(|injection| (injection, main.struck())),
         };
         let ready = ready.clone();

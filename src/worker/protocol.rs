@@ -310,4 +310,7 @@ pub struct Stamp {
     pub detail: String,
     /// Digest of the wrong output.
     pub output: Option<Hex>,
+    /// The CPU that handed over the input, where that is what is wrong.
+    #[serde(default)]
+    pub from: Option<u32>,
 }

@@ -219,6 +219,7 @@ impl WorkerHost for Played {
                         at_ns: self.now.get(),
                         detail: String::new(),
                         output: Some(output),
+                        from: None,
                     };
                     for number in 0..u64::from(manner.findings.max(1)) {
                         let stamp = Stamp { number, ..stamp.clone() };

@@ -267,6 +267,11 @@ impl<P: Product> Job for GemmJob<P> {
         size_of_val(&*self.a) + size_of_val(&*self.b) + size_of_val(&*self.c) + size_of_val(&*self.reference)
     }
 
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        see(bytemuck::cast_slice_mut(&mut self.a));
+        see(bytemuck::cast_slice_mut(&mut self.b));
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_PACK, Relaxed);
         let data = Data::<P> { a: &self.a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };

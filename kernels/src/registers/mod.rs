@@ -142,6 +142,11 @@ impl<F: File> Job for RegistersJob<F> {
         [&self.input, &self.constants, &self.output, &self.reference].map(|words| size_of_val(&**words)).iter().sum()
     }
 
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        see(bytemuck::cast_slice_mut(&mut self.input));
+        see(bytemuck::cast_slice_mut(&mut self.constants));
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_ROUNDS, Relaxed);
         self.output.copy_from(&self.input);

@@ -196,6 +196,11 @@ impl Job for ResizeJob {
         self.input.len() + self.between.len() + self.output.bytes() + self.reference.bytes()
     }
 
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        let end = self.input.len() - SLACK;
+        see(&mut self.input[..end]);
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_COEFFICIENTS, Relaxed);
         self.across.compute(self.from.0, self.to.0);
