@@ -150,7 +150,7 @@ pub(super) struct Duty<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Arrival<'a> {
     /// See [`Work::arrive`].
-    pub(super) arrive: &'a dyn Fn(&mut dyn Job, Case) -> bool,
+    pub(super) arrive: block::Arrive<'a>,
     /// The CPU that it comes from.
     pub(super) from: u32,
 }
