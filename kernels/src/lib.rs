@@ -17,6 +17,7 @@ mod isa;
 mod kernel;
 mod registers;
 mod resize;
+mod resonance;
 mod rng;
 
 pub use isa::{Isa, Token};
@@ -45,6 +46,7 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &GEMM_U8S4_I32,
         &REGISTERS_VECTOR,
         &REGISTERS_GENERAL,
+        &resonance::Resonance,
     ];
     ALL
 }

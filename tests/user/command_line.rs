@@ -54,10 +54,8 @@ fn what_cannot_be_is_refused_in_one_line() {
 #[test]
 fn what_later_versions_bring_is_refused_in_one_line() {
     for args in [
-        &["run", "--profile", "overnight"][..],
-        &["run", "--beside", "true"],
+        &["run", "--beside", "true"][..],
         &["run", "--html", "x.html"],
-        &["run", "--dry-run"],
         &["exec", "--", "true"],
         &["tune"],
         &["doctor"],
@@ -137,4 +135,33 @@ fn a_kernel_gives_pillows_digests() {
         assert_eq!(stage["stage"], fields[2]);
         assert!(stage["sha256"].as_str().is_some_and(|digest| digest.starts_with(fields[5])), "{stage}");
     }
+}
+
+#[test]
+fn the_plan_of_every_profile_is_shown_and_nothing_is_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cores = crate::common::testable_cores().len() as f64;
+    for (profile, seconds) in
+        [("quick", 60.0..600.0), ("standard", 350.0 * cores..370.0 * cores), ("overnight", 28_000.0..30_000.0)]
+    {
+        let output = oddcore(folder.path(), &["run", "--profile", profile, "--dry-run", "--json", "-"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(plan["seconds"].as_f64().is_some_and(|s| seconds.contains(&s)), "{profile}: {}", plan["seconds"]);
+        let steps = plan["steps"].as_array().expect("steps");
+        assert_eq!(steps[0]["load"], "pre-pass");
+        let table = String::from_utf8_lossy(&output.stderr);
+        for load in ["solo", "gpu-wait", "together"] {
+            assert!(steps.iter().any(|step| step["load"] == load) && table.contains(load), "{profile}: {table}");
+        }
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "nothing was run");
+}
+
+#[test]
+fn loads_that_cannot_be_had_are_refused_in_one_line() {
+    refuses(&["run", "--loads", "heavy"], "no such load in this version; there are: solo, gpu-wait");
+    refuses(&["run", "--loads", "aggressor", "--cores", "0"], "cannot be had here: it takes 2 cores");
+    refuses(&["drill", "--fault", "above-clock"], "say which clock");
 }

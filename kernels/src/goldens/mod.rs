@@ -10,6 +10,7 @@ mod gemm_u8s8_i32;
 mod registers_general;
 mod registers_vector;
 mod resize_lanczos_u8;
+mod resonance;
 
 pub(crate) use gemm_bf16_f32::GEMM_BF16_F32;
 pub(crate) use gemm_f16_f32::GEMM_F16_F32;
@@ -21,3 +22,4 @@ pub(crate) use gemm_u8s8_i32::GEMM_U8S8_I32;
 pub(crate) use registers_general::REGISTERS_GENERAL;
 pub(crate) use registers_vector::REGISTERS_VECTOR;
 pub(crate) use resize_lanczos_u8::RESIZE_LANCZOS_U8;
+pub(crate) use resonance::RESONANCE;
