@@ -65,7 +65,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     };
     let (cores, not_tested) = selection::cores(&machine, None)?;
     let default = if args.fault.needs_its_load() { &Load::ALL[..] } else { &[Load::Solo, Load::Together] };
-    let loads = selection::loads(args.loads.as_deref(), default, &machine, &cores)?;
+    let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &chosen)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let beside = beside(&args, &machine, core)?;
     if args.fault == Fault::AboveClock && args.above.is_none() {

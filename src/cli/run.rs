@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "GLOB,...")]
     pub(super) kernels: Option<String>,
     /// Which loads: solo, gpu-wait, siblings, active-2, active-3, active-4, active-8 (or active-n for these four), aggressor,
-    /// bursts, hop, together.
+    /// bursts, hop, resonance, together.
     #[arg(long, value_name = "LOAD,...")]
     pub(super) loads: Option<String>,
     /// The multiplier at which each core must be tested, or it is not proven: 4,5=60x,rest=57x.
@@ -123,7 +123,7 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
     let thorough = matches!(profile.as_str(), "standard" | "overnight");
     let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };
-    let loads = selection::loads(args.loads.as_deref(), default, &machine, &cores)?;
+    let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &kernels)?;
     let natural_s = || match profile.as_str() {
         _ if until_s.is_some() => UNTIL_S_MAX,
         "standard" => STANDARD_S * cores.len() as f64,

@@ -83,8 +83,19 @@ pub fn expect(wanted: Option<&str>, tested: &[u32]) -> Result<Vec<Expected>, Cli
 
 /// The loads of that list, or of `default`: those that these cores can be put under. One that was asked for and cannot be had
 /// is an error.
-pub fn loads(wanted: Option<&str>, default: &[Load], machine: &Machine, cores: &[u32]) -> Result<Vec<Load>, CliError> {
-    let can_be_had = |load: &Load| plan::lacks(machine, cores, *load).is_none();
+pub fn loads(
+    wanted: Option<&str>,
+    default: &[Load],
+    (machine, cores): (&Machine, &[u32]),
+    kernels: &[String],
+) -> Result<Vec<Load>, CliError> {
+    let lacks = |load: Load| {
+        let missing = load.kernel().filter(|only| !kernels.iter().any(|kernel| kernel == only));
+        let without =
+            || missing.map(|only| format!("it is made of the kernel {only}, which is not among those asked for"));
+        plan::lacks(machine, cores, load).or_else(without)
+    };
+    let can_be_had = |load: &Load| lacks(*load).is_none();
     let Some(wanted) = wanted else { return Ok(default.iter().copied().filter(can_be_had).collect()) };
     let mut chosen = Vec::new();
     for name in wanted.split(',').map(str::trim) {
@@ -94,7 +105,7 @@ pub fn loads(wanted: Option<&str>, default: &[Load], machine: &Machine, cores: &
             return Err(CliError::Usage(format!("--loads {name}: no such load in this version; there are: {known}")));
         };
         if !meant.iter().any(can_be_had) {
-            let why = plan::lacks(machine, cores, first).unwrap_or_default();
+            let why = lacks(first).unwrap_or_default();
             return Err(CliError::Usage(format!("--loads {name}: cannot be had here: {why}")));
         }
         chosen.extend(meant.into_iter().filter(can_be_had));

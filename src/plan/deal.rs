@@ -9,6 +9,7 @@ use super::{Tallies, field::Group};
 const FIRST: [&str; 3] = ["webui-", "gemm-", "resize-"];
 
 /// Kernels, sorted by what matters.
+#[derive(Clone)]
 pub struct Deck {
     /// Those that matter most.
     first: Vec<String>,

@@ -72,7 +72,7 @@ impl Field {
                 self.active(load.active().expect("named after it"))
             }
             Load::Aggressor => (0..self.order.len()).map(|at| self.beside(at)).collect(),
-            Load::Bursts => {
+            Load::Bursts | Load::Resonance => {
                 let mut groups: Vec<Group> = each(&self.order);
                 if self.order.len() > 1 {
                     groups.push(Group::of(&self.order));
@@ -158,7 +158,7 @@ mod tests {
     fn what_cannot_be_had_is_told() {
         let one = Field { order: vec![0], top: vec![0], plain: vec![], paired: vec![] };
         let possible = |field: &Field| Load::ALL.into_iter().filter(|load| load.lacks(field).is_none()).count();
-        assert_eq!(possible(&one), 4);
+        assert_eq!(possible(&one), 5);
         assert_eq!(possible(&field()), Load::ALL.len());
         assert!(Load::Active2.lacks(&one).is_some_and(|why| why.contains("takes 2 cores, and 1")));
     }

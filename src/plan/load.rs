@@ -32,6 +32,8 @@ pub enum Load {
     Bursts,
     /// One job handed from core to core, each checking it.
     Hop,
+    /// Bursts of multiply-adds against dependent chains, at every period from 20 to 6,000 cycles: one core alone, and all at once.
+    Resonance,
     /// Every core under test, every CPU of it.
     Together,
 }
@@ -41,7 +43,7 @@ const ACTIVE_N: &str = "active-n";
 
 impl Load {
     /// All that can be asked for, in the order in which a round has them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Solo,
         Self::GpuWait,
         Self::Siblings,
@@ -52,6 +54,7 @@ impl Load {
         Self::Aggressor,
         Self::Bursts,
         Self::Hop,
+        Self::Resonance,
         Self::Together,
     ];
     /// Those of the quick check.
@@ -70,6 +73,7 @@ impl Load {
             Self::Aggressor => "aggressor",
             Self::Bursts => "bursts",
             Self::Hop => "hop",
+            Self::Resonance => "resonance",
             Self::Together => "together",
         }
     }
@@ -88,6 +92,11 @@ impl Load {
     /// The names that [`Self::meant_by`] knows, for people.
     pub fn names() -> String {
         Self::ALL.map(Self::name).into_iter().chain([ACTIVE_N]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The one kernel that it is made of, where it is.
+    pub fn kernel(self) -> Option<&'static str> {
+        (self == Self::Resonance).then_some("resonance")
     }
 
     /// How many cores are active, where the load is named after that.

@@ -1,7 +1,7 @@
 //! Rounds: short passes over everything first, each round longer than the last and with other seeds. In a round every load has
 //! its turn on every core that it is about; a step is one kernel, so that a reset names it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     Footprint, Load, PRE_PASS, Request, Step,
@@ -106,11 +106,11 @@ impl Times<'_> {
         }
     }
 
-    /// How many steps a group has.
-    fn steps(&self, load: Load, group: &Group, groups: usize) -> usize {
+    /// How many steps a group has of so many kernels.
+    fn steps(&self, load: Load, group: &Group, groups: usize, kernels: usize) -> usize {
         let fit = (self.group(load, group) / STEP_S_MIN) as usize;
         let most = if load == Load::Together { usize::MAX } else { (STEPS_MAX / groups.max(1)).max(1) };
-        fit.clamp(1, most).min(self.kernels)
+        fit.clamp(1, most).min(kernels)
     }
 
     /// Of all groups of a load, in seconds of the first round.
@@ -174,12 +174,26 @@ impl<'a> Rounds<'a> {
         Some(steps)
     }
 
+    /// The kernels that a load can be made of.
+    fn deck(&self, load: Load) -> Cow<'_, Deck> {
+        match load.kernel() {
+            None => Cow::Borrowed(&self.deck),
+            Some(only) => {
+                Cow::Owned(Deck::of(&self.deck.all().filter(|name| *name == only).cloned().collect::<Vec<_>>()))
+            }
+        }
+    }
+
     fn pre_pass(&self) -> Step {
         Step { cores: self.field.order.clone(), load: PRE_PASS.to_owned(), ..Step::default() }
     }
 
     /// Steps of one load; a second of the first round lasts `factor` seconds.
     fn of_load(&self, times: &Times<'_>, load: Load, factor: f64, tallies: &Tallies) -> Vec<Step> {
+        let deck = self.deck(load);
+        if deck.len() == 0 {
+            return Vec::new();
+        }
         let groups = self.field.groups(load, self.round);
         let weights = self.weights(&groups, tallies);
         let natural_s: f64 = groups.iter().map(|group| times.group(load, group)).sum();
@@ -189,15 +203,12 @@ impl<'a> Rounds<'a> {
             // Their number follows from the time without weights.
             let plain_s = times.group(load, group) * factor * longer;
             let fit = ((plain_s / STEP_S_MIN) as usize).max(1);
-            let count = times.steps(load, group, groups.len()).min(fit);
+            let count = times.steps(load, group, groups.len(), deck.len()).min(fit);
             let turn = n + self.round as usize;
-            let hand = if self.round == 0 {
-                self.deck.hand(turn, count)
-            } else {
-                self.deck.weighted_hand(turn, count, group, tallies)
-            };
+            let hand =
+                if self.round == 0 { deck.hand(turn, count) } else { deck.weighted_hand(turn, count, group, tallies) };
             // All of them, where there is time.
-            let hand = if count == self.deck.len() { self.deck.all().cloned().collect() } else { hand };
+            let hand = if count == deck.len() { deck.all().cloned().collect() } else { hand };
             let seconds = (plain_s * weight / hand.len() as f64).max(STEP_S_MIN);
             let mut cores: Vec<u32> = group.tested.iter().chain(&group.company).copied().collect();
             if !group.company.is_empty() {
@@ -277,10 +288,12 @@ mod tests {
     }
 
     fn request(cores: u32, kernels: usize, loads: &[Load], seconds: f64) -> Request {
-        let names = (0..kernels).map(|n| format!("{}-{n}", ["gemm", "aes", "resize", "zstd"][n % 4]));
+        let own: Vec<String> = loads.iter().filter_map(|load| load.kernel()).map(str::to_owned).collect();
+        let names =
+            (0..kernels.saturating_sub(own.len())).map(|n| format!("{}-{n}", ["gemm", "aes", "resize", "zstd"][n % 4]));
         Request {
             cores: (0..cores).collect(),
-            kernels: names.collect(),
+            kernels: names.chain(own).take(kernels).collect(),
             loads: loads.to_vec(),
             seconds,
             seed: Hex(7),
@@ -369,7 +382,7 @@ mod tests {
         for load in Load::ALL {
             let of: Vec<&Step> = steps.iter().filter(|step| step.load == load.name()).collect();
             let kernels: BTreeSet<&str> = of.iter().filter_map(|step| step.kernel.as_deref()).collect();
-            assert_eq!(kernels.len(), 30, "{load:?}");
+            assert_eq!(kernels.len(), if load.kernel().is_some() { 1 } else { 30 }, "{load:?}");
             for footprint in Footprint::ALL {
                 assert!(of.iter().any(|step| step.footprint == Some(footprint)), "{load:?} {footprint:?}");
             }

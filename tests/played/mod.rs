@@ -401,7 +401,10 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
     let request = Request {
         cores: cores.to_vec(),
         kernels: vec![KERNEL.into()],
-        loads: Load::ALL.into_iter().filter(|&load| lacks(&machine, cores, load).is_none()).collect(),
+        loads: Load::ALL
+            .into_iter()
+            .filter(|&load| load.kernel().is_none() && lacks(&machine, cores, load).is_none())
+            .collect(),
         seconds,
         seed: Hex(1),
         until_s,
