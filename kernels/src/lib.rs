@@ -38,7 +38,7 @@ pub fn all() -> &'static [&'static dyn Kernel] {
     static ALL: &[&dyn Kernel] = &[
         &GEMM_U8S8_I32,
         &GEMM_F32,
-        &resize::LanczosU8,
+        &resize::LANCZOS_U8,
         &GEMM_S8S8_I32,
         &GEMM_F64,
         &GEMM_F16_F32,
@@ -47,6 +47,10 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &REGISTERS_VECTOR,
         &REGISTERS_GENERAL,
         &resonance::Resonance,
+        &resize::BICUBIC_U8,
+        &resize::BILINEAR_U8,
+        &resize::AREA_U8,
+        &resize::LINEAR_CV_U8,
     ];
     ALL
 }

@@ -163,6 +163,9 @@ fn the_plan_of_every_profile_is_shown_and_nothing_is_run() {
 fn loads_that_cannot_be_had_are_refused_in_one_line() {
     refuses(&["run", "--loads", "heavy"], "no such load in this version; there are: solo, gpu-wait");
     refuses(&["run", "--loads", "aggressor", "--cores", "0"], "cannot be had here: it takes 2 cores");
-    refuses(&["run", "--loads", "resonance", "--kernels", "gemm-*"], "made of the kernel resonance, which is not among");
+    refuses(
+        &["run", "--loads", "resonance", "--kernels", "gemm-*"],
+        "made of the kernel resonance, which is not among",
+    );
     refuses(&["drill", "--fault", "above-clock"], "say which clock");
 }

@@ -1,52 +1,38 @@
-//! Pillow's filter coefficients (src/libImaging/Resample.c, precompute_coeffs and normalize_coeffs_8bpc, by formula), in f64
-//! with the `libm` crate's sine, so that every machine gets the same ones.
+//! Pillow's fixed-point weights (src/libImaging/Resample.c, precompute_coeffs and normalize_coeffs_8bpc, by formula).
 
 use alloc::vec::Vec;
-use core::{f64::consts::PI, ops::Range};
+use core::ops::Range;
 
+use super::filter::Filter;
 use crate::digest::resize;
 
-/// Fixed-point bits of a coefficient.
+/// Fixed-point bits of a weight.
 pub(crate) const PRECISION: u32 = 22;
 /// What rounds an accumulator half up.
 pub(crate) const HALF: i32 = 1 << (PRECISION - 1);
-/// Half the width of the filter at scale one.
-const SUPPORT: f64 = 3.0;
-/// Taps come in groups of so many, the last ones with coefficient zero, so that vectors need no tails.
-pub(crate) const TAP_GROUP: usize = 4;
 
-/// For each target position: where its taps begin, how many they are, and their weights.
+/// For each target position: where its taps begin, and their weights.
 #[derive(Default)]
 pub(crate) struct Coefficients {
     starts: Vec<u32>,
     counts: Vec<u32>,
     weights: Vec<i32>,
-    /// Weights kept for a position.
+    /// The most taps that the filter can have.
     stride: usize,
     exact: Vec<f64>,
 }
 
-/// Where the taps of one position begin, and their weights without padding.
-pub(crate) struct Taps<'a> {
-    pub(crate) start: usize,
-    pub(crate) weights: &'a [i32],
-    /// The same, padded with zeros to whole groups.
-    #[cfg_attr(feature = "scalar-only", expect(dead_code, reason = "only vectors pad"))]
-    pub(crate) padded: &'a [i32],
-}
-
 impl Coefficients {
     /// For `from` source positions to `to` target positions.
-    pub(crate) fn compute(&mut self, from: usize, to: usize) {
+    pub(crate) fn compute(&mut self, filter: Filter, from: usize, to: usize) {
         let scale = from as f64 / to as f64;
         let filter_scale = scale.max(1.0);
-        let support = SUPPORT * filter_scale;
-        let most = libm::ceil(support) as usize * 2 + 1;
-        self.stride = most.next_multiple_of(TAP_GROUP);
+        let support = filter.support() * filter_scale;
+        self.stride = libm::ceil(support) as usize * 2 + 1;
         resize(&mut self.starts, to);
         resize(&mut self.counts, to);
         resize(&mut self.weights, to * self.stride);
-        resize(&mut self.exact, most);
+        resize(&mut self.exact, self.stride);
         for at in 0..to {
             let centre = (at as f64 + 0.5) * scale;
             // C's conversion to int truncates toward zero, as Rust's does.
@@ -55,12 +41,10 @@ impl Coefficients {
             let exact = &mut self.exact[..end - start];
             let mut sum = 0.0;
             for (tap, weight) in exact.iter_mut().enumerate() {
-                *weight = lanczos(((tap + start) as f64 - centre + 0.5) / filter_scale);
+                *weight = filter.weight(((tap + start) as f64 - centre + 0.5) * (1.0 / filter_scale));
                 sum += *weight;
             }
-            let weights = &mut self.weights[at * self.stride..][..self.stride];
-            weights.fill(0);
-            for (fixed, weight) in weights.iter_mut().zip(exact) {
+            for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(exact) {
                 let normal = if sum != 0.0 { *weight / sum } else { *weight };
                 let half = if normal < 0.0 { -0.5 } else { 0.5 };
                 *fixed = (half + normal * f64::from(1u32 << PRECISION)) as i32;
@@ -70,18 +54,20 @@ impl Coefficients {
         }
     }
 
+    /// Target positions.
     pub(crate) fn len(&self) -> usize {
         self.starts.len()
     }
 
-    pub(crate) fn taps(&self, at: usize) -> Taps<'_> {
-        let all = &self.weights[at * self.stride..][..self.stride];
-        let count = self.counts[at] as usize;
-        Taps {
-            start: self.starts[at] as usize,
-            weights: &all[..count],
-            padded: &all[..count.next_multiple_of(TAP_GROUP)],
-        }
+    /// Where the taps of a target position begin, and their weights.
+    pub(crate) fn taps(&self, at: usize) -> (usize, &[i32]) {
+        (self.starts[at] as usize, &self.weights[at * self.stride..][..self.counts[at] as usize])
+    }
+
+    /// The most taps that any position has.
+    #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+    pub(crate) fn most_taps(&self) -> usize {
+        self.counts.iter().fold(0, |most, count| most.max(*count as usize))
     }
 
     /// The source positions that any target position needs.
@@ -89,16 +75,4 @@ impl Coefficients {
         let last = self.len() - 1;
         self.starts[0] as usize..(self.starts[last] + self.counts[last]) as usize
     }
-}
-
-fn lanczos(x: f64) -> f64 {
-    if (-SUPPORT..SUPPORT).contains(&x) { sinc(x) * sinc(x / SUPPORT) } else { 0.0 }
-}
-
-fn sinc(x: f64) -> f64 {
-    if x == 0.0 {
-        return 1.0;
-    }
-    let x = x * PI;
-    libm::sin(x) / x
 }

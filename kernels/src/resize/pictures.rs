@@ -1,21 +1,20 @@
 //! Pictures made from a seed: blocks of noise, of smooth ramps, of hard stripes and of plain colour side by side, because
 //! the data decides which bits toggle.
 
-use super::CHANNELS;
 use crate::rng::Rng;
 
 /// Side of a block, pixels.
 const BLOCK: usize = 32;
 
-/// Paints rows of `width` pixels.
-pub(super) fn paint(rng: &mut Rng, width: usize, rgb: &mut [u8]) {
+/// Paints rows of `width` pixels of so many channels.
+pub(crate) fn paint(rng: &mut Rng, width: usize, channels: usize, samples: &mut [u8]) {
     let across = width.div_ceil(BLOCK);
     let mut looks = [0u64; 64];
-    for (y, row) in rgb.chunks_exact_mut(width * CHANNELS).enumerate() {
+    for (y, row) in samples.chunks_exact_mut(width * channels).enumerate() {
         if y % BLOCK == 0 {
             looks.iter_mut().take(across).for_each(|look| *look = rng.next());
         }
-        for (x, block) in row.chunks_mut(BLOCK * CHANNELS).enumerate() {
+        for (x, block) in row.chunks_mut(BLOCK * channels).enumerate() {
             let look = looks[x % looks.len()];
             match look & 3 {
                 0 => rng.fill(block),
@@ -27,7 +26,7 @@ pub(super) fn paint(rng: &mut Rng, width: usize, rgb: &mut [u8]) {
                 2 => {
                     let period = (look >> 8 & 7) as usize + 1;
                     for (at, value) in block.iter_mut().enumerate() {
-                        *value = if (at / CHANNELS / period + y / period).is_multiple_of(2) {
+                        *value = if (at / channels / period + y / period).is_multiple_of(2) {
                             255
                         } else {
                             (look >> 16) as u8 & 15
@@ -36,7 +35,7 @@ pub(super) fn paint(rng: &mut Rng, width: usize, rgb: &mut [u8]) {
                 }
                 _ => {
                     for (at, value) in block.iter_mut().enumerate() {
-                        *value = (look >> (8 + 8 * (at % CHANNELS))) as u8;
+                        *value = (look >> (8 + 8 * (at % channels))) as u8;
                     }
                 }
             }

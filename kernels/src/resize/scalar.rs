@@ -1,0 +1,40 @@
+//! The reference of the two passes. An accumulator starts at one half and takes `weight * byte` tap by tap; sums are exact in
+//! 32 bits (wrapping is never reached), so the order within one does not matter. Each pass returns, row by row, the wrapping
+//! sum of what it had before rounding.
+
+use super::coefficients::{Coefficients, HALF, PRECISION};
+
+/// Pillow's clip8: the arithmetic shift, then 0 to 255.
+fn to_byte(accumulator: i32) -> u8 {
+    (accumulator >> PRECISION).clamp(0, 255) as u8
+}
+
+fn accumulate<'a>(weights: &[i32], bytes: impl Iterator<Item = &'a u8>) -> i32 {
+    weights.iter().zip(bytes).fold(HALF, |sum, (&weight, &byte)| sum.wrapping_add(weight * i32::from(byte)))
+}
+
+/// One row. Order: taps from left to right, channel by channel.
+pub(super) fn across(taps: &Coefficients, channels: usize, source: &[u8], target: &mut [u8]) -> u32 {
+    let mut sum = 0u32;
+    for (x, pixel) in target.chunks_exact_mut(channels).enumerate() {
+        let (start, weights) = taps.taps(x);
+        for (channel, value) in pixel.iter_mut().enumerate() {
+            let accumulator = accumulate(weights, source[start * channels + channel..].iter().step_by(channels));
+            sum = sum.wrapping_add(accumulator as u32);
+            *value = to_byte(accumulator);
+        }
+    }
+    sum
+}
+
+/// One row from several, which begin with the first tap's. Order: taps from top to bottom.
+pub(super) fn down(weights: &[i32], source: &[u8], target: &mut [u8]) -> u32 {
+    let mut sum = 0u32;
+    let row = target.len();
+    for (x, value) in target.iter_mut().enumerate() {
+        let accumulator = accumulate(weights, source[x..].iter().step_by(row));
+        sum = sum.wrapping_add(accumulator as u32);
+        *value = to_byte(accumulator);
+    }
+    sum
+}

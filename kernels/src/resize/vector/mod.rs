@@ -1,0 +1,191 @@
+//! The two passes in vectors. Between them rows lie in quads: the bytes of four rows interleaved, a 32-bit lane a sample, as
+//! the dot products of the vertical pass take them. The horizontal pass makes a quad of four rows at a time.
+
+mod dot;
+pub(super) mod linear;
+mod wide;
+
+use super::{
+    coefficients::HALF,
+    tables::{Across, Split},
+};
+use crate::isa::Token;
+
+/// Samples that the vertical pass makes at a time: rows of quads are padded with zeros to a multiple.
+pub(super) const BLOCK: usize = 64;
+
+/// Lanes of the token's vectors and how its weights are split; `None` if it has no variant.
+pub(super) fn shape(token: Token) -> Option<(usize, Split)> {
+    match token {
+        Token::Sse41(_) => Some((4, Split::Words)),
+        Token::Avx2Fma(_) => Some((8, Split::Words)),
+        Token::Avx512F(_) => Some((16, Split::Words)),
+        Token::AvxVnni(_) => Some((8, Split::Bytes)),
+        Token::Avx512Vnni(_) => Some((16, Split::Bytes)),
+        _ => None,
+    }
+}
+
+macro_rules! passes {
+    ($name:ident, $wide:ident, $features:literal) => {
+        mod $name {
+            use super::{BLOCK, HALF, dot::$name::*, wide::$wide::*};
+            use crate::resize::tables::{Across, SLACK};
+
+            /// Row by row within a quarter to lane by lane.
+            const INTERLEAVE: [u8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
+
+            #[target_feature(enable = $features)]
+            pub(super) fn across(table: &Across, from_row: usize, rows: [&[u8]; 4], quad: &mut [u32]) -> [u32; 4] {
+                assert!(rows.iter().all(|row| row.len() >= from_row + SLACK));
+                let made = LANES / 4 * table.samples;
+                assert!(quad.len() >= (table.vectors - 1) * made + LANES);
+                assert!(table.offsets.len() >= table.vectors * LANES / 4 && table.picks.len() >= table.offsets.len());
+                assert!(table.weights.len() >= table.vectors * table.groups * PLANES * LANES);
+                let mut interleave = [INTERLEAVE; LANES / 4];
+                let mut pack = [0u32; LANES];
+                for (lane, from) in pack.iter_mut().enumerate() {
+                    // Behind the samples an idle lane, which is zero; there is none if each quarter has four.
+                    *from = if lane < made { lane / table.samples * 4 + lane % table.samples } else { 3 } as u32;
+                }
+                // SAFETY: the arrays are as wide as the vector.
+                let (interleave, pack) = unsafe { (load(interleave.as_mut_ptr().cast()), load(pack.as_ptr())) };
+                let mut sums = [zero(); 4];
+                for vector in 0..table.vectors {
+                    // SAFETY: the asserts above.
+                    let picks = unsafe { load(table.picks.as_ptr().add(vector * LANES / 4).cast()) };
+                    let mut parts = [begin(splat(HALF as u32)); 4];
+                    for group in 0..table.groups {
+                        let mut weights = [zero(); PLANES];
+                        for (plane, weights) in weights.iter_mut().enumerate() {
+                            let at = ((vector * table.groups + group) * PLANES + plane) * LANES;
+                            // SAFETY: the asserts above.
+                            *weights = unsafe { load(table.weights.as_ptr().add(at)) };
+                        }
+                        for (parts, row) in parts.iter_mut().zip(rows) {
+                            // SAFETY: the table's windows end in the row or its slack.
+                            let bytes = unsafe {
+                                let offsets = table.offsets.as_ptr().add(vector * LANES / 4);
+                                windows(row.as_ptr().add(group * table.step), offsets)
+                            };
+                            *parts = add_taps(*parts, pick(bytes, picks), weights);
+                        }
+                    }
+                    let totals = [total(parts[0]), total(parts[1]), total(parts[2]), total(parts[3])];
+                    for (sum, total) in sums.iter_mut().zip(totals) {
+                        *sum = add(*sum, total);
+                    }
+                    let bytes = permute(pick(to_bytes(totals), interleave), pack);
+                    // SAFETY: the asserts above.
+                    unsafe { store(quad.as_mut_ptr().add(vector * made), bytes) };
+                }
+                let idle = (HALF as u32).wrapping_mul(table.idle as u32);
+                let sums = [sum(sums[0]), sum(sums[1]), sum(sums[2]), sum(sums[3])];
+                sums.map(|sum| sum.wrapping_sub(idle))
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn down(weights: &[u32], quads: &[u32], starts: &[usize], target: &mut [u8]) -> u32 {
+                let padded = target.len().next_multiple_of(BLOCK);
+                assert!(starts.iter().all(|start| start + padded <= quads.len()));
+                assert!(weights.len() >= starts.len() * PLANES);
+                let mut pack = [0u32; LANES];
+                for (vector, lanes) in pack.chunks_exact_mut(LANES / 4).enumerate() {
+                    lanes.iter_mut().enumerate().for_each(|(quarter, lane)| *lane = (quarter * 4 + vector) as u32);
+                }
+                // SAFETY: the array is as wide as the vector.
+                let pack = unsafe { load(pack.as_ptr()) };
+                let mut sums = zero();
+                let idle = target.len().next_multiple_of(4 * LANES) - target.len();
+                for (block, target) in target.chunks_mut(4 * LANES).enumerate() {
+                    let mut parts = [begin(splat(HALF as u32)); 4];
+                    for (quad, start) in starts.iter().enumerate() {
+                        let mut own = [zero(); PLANES];
+                        for (plane, own) in own.iter_mut().enumerate() {
+                            // SAFETY: the asserts above.
+                            *own = splat(unsafe { *weights.get_unchecked(quad * PLANES + plane) });
+                        }
+                        for (vector, parts) in parts.iter_mut().enumerate() {
+                            // SAFETY: the asserts above, and a block is a multiple of four vectors.
+                            let bytes = unsafe { load(quads.as_ptr().add(start + (block * 4 + vector) * LANES)) };
+                            *parts = add_taps(*parts, bytes, own);
+                        }
+                    }
+                    let totals = [total(parts[0]), total(parts[1]), total(parts[2]), total(parts[3])];
+                    sums = add(sums, add(add(totals[0], totals[1]), add(totals[2], totals[3])));
+                    let bytes = permute(to_bytes(totals), pack);
+                    if target.len() == 4 * LANES {
+                        // SAFETY: just as wide.
+                        unsafe { store(target.as_mut_ptr().cast(), bytes) };
+                    } else {
+                        let mut last = [0u8; 4 * LANES];
+                        // SAFETY: the array is as wide as the vector.
+                        unsafe { store(last.as_mut_ptr().cast(), bytes) };
+                        target.copy_from_slice(&last[..target.len()]);
+                    }
+                }
+                sum(sums).wrapping_sub((HALF as u32).wrapping_mul(idle as u32))
+            }
+
+            /// Four rows to a quad.
+            #[target_feature(enable = $features)]
+            pub(super) fn interleave([a, b, c, d]: [&[u8]; 4], quad: &mut [u32]) {
+                for ((((lane, a), b), c), d) in quad.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                    *lane = u32::from_le_bytes([*a, *b, *c, *d]);
+                }
+            }
+
+            /// A row of a quad.
+            #[target_feature(enable = $features)]
+            pub(super) fn row_of(quad: &[u32], row: usize, target: &mut [u8]) {
+                for (value, lane) in target.iter_mut().zip(quad) {
+                    *value = (lane >> (8 * row)) as u8;
+                }
+            }
+        }
+    };
+}
+
+passes!(sse41, x128, "sse4.1");
+passes!(avx2, x256, "avx2,fma");
+passes!(avx512, x512, "avx512f,avx512bw");
+passes!(avx_vnni, x256, "avx2,fma,avxvnni");
+passes!(avx512_vnni, x512, "avx512f,avx512bw,avx512vnni");
+
+macro_rules! dispatch {
+    ($token:ident, $function:ident($($argument:expr),*)) => {
+        match $token {
+            // SAFETY: the token proves that this CPU and OS have the instruction set; so do the others below.
+            Token::Sse41(_) => unsafe { sse41::$function($($argument),*) },
+            // SAFETY: as above.
+            Token::Avx2Fma(_) => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: as above.
+            Token::Avx512F(_) => unsafe { avx512::$function($($argument),*) },
+            // SAFETY: as above.
+            Token::AvxVnni(_) => unsafe { avx_vnni::$function($($argument),*) },
+            // SAFETY: as above.
+            Token::Avx512Vnni(_) => unsafe { avx512_vnni::$function($($argument),*) },
+            token => crate::gemm::no_such_variant("resize", token),
+        }
+    };
+}
+
+/// A quad of four source rows of `from_row` bytes and slack behind them each; the sums of what it had before rounding.
+pub(super) fn across(token: Token, table: &Across, from_row: usize, rows: [&[u8]; 4], quad: &mut [u32]) -> [u32; 4] {
+    dispatch!(token, across(table, from_row, rows, quad))
+}
+
+/// A target row from the quads that begin at `starts`; the sum of what it had before rounding.
+pub(super) fn down(token: Token, weights: &[u32], quads: &[u32], starts: &[usize], target: &mut [u8]) -> u32 {
+    dispatch!(token, down(weights, quads, starts, target))
+}
+
+/// Four rows to a quad.
+pub(super) fn interleave(token: Token, rows: [&[u8]; 4], quad: &mut [u32]) {
+    dispatch!(token, interleave(rows, quad))
+}
+
+/// A row of a quad.
+pub(super) fn row_of(token: Token, quad: &[u32], row: usize, target: &mut [u8]) {
+    dispatch!(token, row_of(quad, row, target))
+}
