@@ -122,18 +122,20 @@ fn the_kernels_and_the_machine_are_shown() {
 }
 
 #[test]
-fn a_kernel_gives_pillows_digests() {
+fn kernels_give_pillows_digests() {
     let folder = tempfile::tempdir().expect("a folder");
-    let output = oddcore(
-        folder.path(),
-        &["kernel", "resize-lanczos-u8", "--image", "kernels/tests/data/astronaut.png", "--json", "-"],
-    );
-    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let digests = include_str!("../../kernels/tests/data/astronaut.lanczos.tsv");
-    for (stage, line) in shown["stages"].as_array().expect("stages").iter().zip(digests.lines()) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        assert_eq!(stage["stage"], fields[2]);
-        assert!(stage["sha256"].as_str().is_some_and(|digest| digest.starts_with(fields[5])), "{stage}");
+    let digests = include_str!("../../kernels/tests/data/astronaut.resizes.tsv");
+    for name in ["resize-lanczos-u8", "resize-bicubic-u8"] {
+        let picture = "kernels/tests/data/astronaut.png";
+        let output = oddcore(folder.path(), &["kernel", name, "--image", picture, "--json", "-"]);
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let stages = shown["stages"].as_array().expect("stages");
+        let lines = digests.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|line| line[0] == name);
+        assert_eq!(stages.len(), lines.clone().count());
+        for (stage, line) in stages.iter().zip(lines) {
+            assert_eq!(stage["stage"], line[1]);
+            assert!(stage["sha256"].as_str().is_some_and(|digest| digest.starts_with(line[4])), "{stage}");
+        }
     }
 }
 
