@@ -51,6 +51,7 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &resize::BILINEAR_U8,
         &resize::AREA_U8,
         &resize::LINEAR_CV_U8,
+        &resize::LanczosF32,
     ];
     ALL
 }

@@ -1,9 +1,11 @@
-//! The resizes are Pillow's, bit for bit: digests that the real Pillow gave for the reference picture.
+//! The resizes are Pillow's and OpenCV's, bit for bit: digests that the real libraries (13.0.0 and 5.0.0) gave for the reference picture.
 
 use oddcore_kernels::{Isa, Picture, find};
 use sha2::{Digest, Sha256};
 
 const PICTURE: &[u8] = include_bytes!("data/astronaut.png");
+const KERNELS: [&str; 5] =
+    ["resize-lanczos-u8", "resize-bicubic-u8", "resize-bilinear-u8", "resize-area-u8", "resize-linear-cv-u8"];
 const DIGESTS: &str = include_str!("data/astronaut.resizes.tsv");
 
 fn picture() -> Picture {
@@ -23,9 +25,9 @@ fn lines() -> impl Iterator<Item = [&'static str; 5]> {
 }
 
 #[test]
-fn every_variant_is_bit_equal_to_pillow() {
+fn every_variant_is_bit_equal_to_pillow_or_opencv() {
     let picture = picture();
-    for name in ["resize-lanczos-u8", "resize-bicubic-u8", "resize-bilinear-u8", "resize-area-u8"] {
+    for name in KERNELS {
         let kernel = find(name).expect("in the list");
         for variant in kernel.variants() {
             let Some(token) = variant.isa.token() else {

@@ -11,13 +11,56 @@ pub(crate) const PRECISION: u32 = 22;
 /// What rounds an accumulator half up.
 pub(crate) const HALF: i32 = 1 << (PRECISION - 1);
 
+/// A filter between two rulers of `from` and `to` positions.
+pub(super) struct Ruler {
+    filter: Filter,
+    from: usize,
+    /// Source positions a target position.
+    scale: f64,
+    /// By how much the filter is widened.
+    widened: f64,
+    support: f64,
+}
+
+impl Ruler {
+    pub(super) fn new(filter: Filter, from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let widened = scale.max(1.0);
+        Self { filter, from, scale, widened, support: filter.support() * widened }
+    }
+
+    /// The most taps that the filter can have.
+    pub(super) fn most_taps(&self) -> usize {
+        libm::ceil(self.support) as usize * 2 + 1
+    }
+
+    /// The weights of one target position, which add up to one; returns where they begin.
+    pub(super) fn weigh(&self, at: usize, weights: &mut Vec<f64>) -> usize {
+        let centre = (at as f64 + 0.5) * self.scale;
+        // C's conversion to int truncates toward zero, as Rust's does.
+        let start = ((centre - self.support + 0.5) as i64).max(0) as usize;
+        let end = ((centre + self.support + 0.5) as i64).min(self.from as i64) as usize;
+        let mut sum = 0.0;
+        weights.clear();
+        weights.extend((start..end).map(|from| {
+            let weight = self.filter.weight((from as f64 - centre + 0.5) * (1.0 / self.widened));
+            sum += weight;
+            weight
+        }));
+        if sum != 0.0 {
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        start
+    }
+}
+
 /// For each target position: where its taps begin, and their weights.
 #[derive(Default)]
 pub(crate) struct Coefficients {
     starts: Vec<u32>,
     counts: Vec<u32>,
     weights: Vec<i32>,
-    /// The most taps that the filter can have.
+    /// Weights kept for a position.
     stride: usize,
     exact: Vec<f64>,
 }
@@ -25,32 +68,19 @@ pub(crate) struct Coefficients {
 impl Coefficients {
     /// For `from` source positions to `to` target positions.
     pub(crate) fn compute(&mut self, filter: Filter, from: usize, to: usize) {
-        let scale = from as f64 / to as f64;
-        let filter_scale = scale.max(1.0);
-        let support = filter.support() * filter_scale;
-        self.stride = libm::ceil(support) as usize * 2 + 1;
+        let ruler = Ruler::new(filter, from, to);
+        self.stride = ruler.most_taps();
         resize(&mut self.starts, to);
         resize(&mut self.counts, to);
         resize(&mut self.weights, to * self.stride);
-        resize(&mut self.exact, self.stride);
+        self.exact.reserve(self.stride);
         for at in 0..to {
-            let centre = (at as f64 + 0.5) * scale;
-            // C's conversion to int truncates toward zero, as Rust's does.
-            let start = ((centre - support + 0.5) as i64).max(0) as usize;
-            let end = ((centre + support + 0.5) as i64).min(from as i64) as usize;
-            let exact = &mut self.exact[..end - start];
-            let mut sum = 0.0;
-            for (tap, weight) in exact.iter_mut().enumerate() {
-                *weight = filter.weight(((tap + start) as f64 - centre + 0.5) * (1.0 / filter_scale));
-                sum += *weight;
+            self.starts[at] = ruler.weigh(at, &mut self.exact) as u32;
+            self.counts[at] = self.exact.len() as u32;
+            for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(&self.exact) {
+                let half = if *weight < 0.0 { -0.5 } else { 0.5 };
+                *fixed = (half + weight * f64::from(1u32 << PRECISION)) as i32;
             }
-            for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(exact) {
-                let normal = if sum != 0.0 { *weight / sum } else { *weight };
-                let half = if normal < 0.0 { -0.5 } else { 0.5 };
-                *fixed = (half + normal * f64::from(1u32 << PRECISION)) as i32;
-            }
-            self.starts[at] = start as u32;
-            self.counts[at] = (end - start) as u32;
         }
     }
 

@@ -4,6 +4,8 @@ mod alpha;
 mod coefficients;
 mod engine;
 mod filter;
+mod float;
+mod kernel_f32;
 mod kernel_u8;
 mod linear_cv;
 mod pictures;
@@ -15,6 +17,7 @@ mod tables;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod vector;
 
+pub(crate) use kernel_f32::LanczosF32;
 pub(crate) use kernel_u8::{AREA_U8, BICUBIC_U8, BILINEAR_U8, LANCZOS_U8, LINEAR_CV_U8};
 #[expect(unused_imports, reason = "pipelines resize with them")]
 pub(crate) use {

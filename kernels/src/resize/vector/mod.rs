@@ -2,6 +2,7 @@
 //! the dot products of the vertical pass take them. The horizontal pass makes a quad of four rows at a time.
 
 mod dot;
+pub(super) mod float;
 pub(super) mod linear;
 mod wide;
 

@@ -1,0 +1,143 @@
+//! The arithmetic of `resize-lanczos-f32`. Written order: rows first, then columns; each sample is one chain of fused
+//! multiply-adds from +0, in ascending source position, with weights rounded to f32. A weight of zero changes nothing in such a
+//! chain, so vectors may pad with it.
+
+use alloc::vec::Vec;
+
+use super::{coefficients::Ruler, filter::Filter};
+use crate::{digest, isa::Token};
+
+/// Samples a pixel.
+pub(super) const CHANNELS: usize = 3;
+/// Samples that may be read behind a picture, and are zero.
+pub(super) const SLACK: usize = 16;
+
+/// For each target position where its taps begin, and their weights; all have as many taps, some with weight zero.
+#[derive(Default)]
+pub(super) struct Weights {
+    pub(super) starts: Vec<u32>,
+    pub(super) weights: Vec<f32>,
+    /// Each weight four times: those of a pixel's lanes.
+    pub(super) spread: Vec<[f32; 4]>,
+    pub(super) taps: usize,
+    exact: Vec<f64>,
+}
+
+impl Weights {
+    fn compute(&mut self, from: usize, to: usize) {
+        let ruler = Ruler::new(Filter::Lanczos, from, to);
+        self.taps = ruler.most_taps().min(from);
+        self.exact.reserve(ruler.most_taps());
+        digest::resize(&mut self.starts, to);
+        digest::resize(&mut self.weights, to * self.taps);
+        self.weights.fill(0.0);
+        for (at, (begin, weights)) in self.starts.iter_mut().zip(self.weights.chunks_exact_mut(self.taps)).enumerate() {
+            let start = ruler.weigh(at, &mut self.exact);
+            *begin = start.min(from - self.taps) as u32;
+            let shift = start - *begin as usize;
+            weights[shift..].iter_mut().zip(&self.exact).for_each(|(weight, exact)| *weight = *exact as f32);
+        }
+        // A vector of pixels may be begun with fewer.
+        let padded = (to.next_multiple_of(4)) * self.taps;
+        digest::resize(&mut self.spread, padded);
+        self.spread.fill([0.0; 4]);
+        self.spread.iter_mut().zip(&self.weights).for_each(|(spread, weight)| *spread = [*weight; 4]);
+        self.starts.resize(to.next_multiple_of(4), 0);
+    }
+}
+
+/// A resize and the memory for it.
+#[derive(Default)]
+pub(super) struct FloatResizer {
+    from: (usize, usize),
+    to: (usize, usize),
+    across: Weights,
+    down: Weights,
+    /// Between the passes: rows of [`Self::stride`].
+    between: Vec<f32>,
+    /// For each row between the passes the wrapping sum of its bits: columns may round its last ones away.
+    pub(super) sums: Vec<u32>,
+}
+
+impl FloatResizer {
+    /// Computes the weights and takes the memory.
+    pub(super) fn prepare(&mut self, from: (usize, usize), to: (usize, usize)) {
+        (self.from, self.to) = (from, to);
+        self.across.compute(from.0, to.0);
+        self.down.compute(from.1, to.1);
+        let stride = self.stride();
+        digest::resize(&mut self.between, from.1 * stride);
+        self.between.fill(0.0);
+        digest::resize(&mut self.sums, from.1);
+    }
+
+    /// Whole vectors, and a pixel that may be written too far.
+    fn stride(&self) -> usize {
+        (self.to.0 * CHANNELS + SLACK).next_multiple_of(16)
+    }
+
+    /// Resizes `source`, which has slack behind it, to `target`'s rows. `strike` may damage a row between the passes before it
+    /// is summed.
+    pub(super) fn run(
+        &mut self,
+        token: Token,
+        source: &[f32],
+        target: &mut [f32],
+        note: impl Fn(usize),
+        mut strike: impl FnMut(usize, &mut [f32]),
+    ) {
+        let (from_row, to_row, stride) = (self.from.0 * CHANNELS, self.to.0 * CHANNELS, self.stride());
+        assert!(source.len() >= self.from.1 * from_row + SLACK && target.len() >= self.to.1 * to_row);
+        note(0);
+        for (row, (between, sum)) in self.between.chunks_exact_mut(stride).zip(&mut self.sums).enumerate() {
+            let source = &source[row * from_row..];
+            match token {
+                Token::Scalar => across(&self.across, source, &mut between[..to_row]),
+                #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+                token => super::vector::float::across(token, &self.across, source, between, self.to.0),
+                #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+                token => crate::gemm::no_such_variant("resize", token),
+            }
+            strike(row, &mut between[..to_row]);
+            *sum = between[..to_row].iter().fold(0, |sum: u32, value| sum.wrapping_add(value.to_bits()));
+        }
+        note(1);
+        for (y, target) in target.chunks_exact_mut(to_row).take(self.to.1).enumerate() {
+            let weights = &self.down.weights[y * self.down.taps..][..self.down.taps];
+            let rows = &self.between[self.down.starts[y] as usize * stride..];
+            match token {
+                Token::Scalar => down(weights, rows, stride, target),
+                #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+                token => super::vector::float::down(token, weights, rows, stride, target),
+                #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
+                token => crate::gemm::no_such_variant("resize", token),
+            }
+        }
+    }
+
+    /// Multiplications and additions of a run.
+    pub(super) fn operations(&self) -> u64 {
+        (2 * CHANNELS * self.to.0 * (self.from.1 * self.across.taps + self.to.1 * self.down.taps)) as u64
+    }
+}
+
+fn chain<'a>(weights: &[f32], values: impl Iterator<Item = &'a f32>) -> f32 {
+    weights.iter().zip(values).fold(0.0, |sum, (weight, value)| libm::fmaf(*weight, *value, sum))
+}
+
+/// The reference of a row.
+fn across(table: &Weights, source: &[f32], target: &mut [f32]) {
+    let weights = table.weights.chunks_exact(table.taps);
+    for ((pixel, weights), start) in target.chunks_exact_mut(CHANNELS).zip(weights).zip(&table.starts) {
+        for (channel, value) in pixel.iter_mut().enumerate() {
+            *value = chain(weights, source[*start as usize * CHANNELS + channel..].iter().step_by(CHANNELS));
+        }
+    }
+}
+
+/// The reference of a target row.
+fn down(weights: &[f32], rows: &[f32], stride: usize, target: &mut [f32]) {
+    for (x, value) in target.iter_mut().enumerate() {
+        *value = chain(weights, rows[x..].iter().step_by(stride));
+    }
+}

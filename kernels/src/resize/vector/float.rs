@@ -1,0 +1,136 @@
+//! The float resize in vectors; see `resize/float.rs` for the arithmetic. The horizontal pass has a pixel in four lanes, of which
+//! the last is not used.
+
+use crate::{
+    gemm::no_such_variant,
+    isa::Token,
+    resize::float::{CHANNELS, SLACK, Weights},
+};
+
+macro_rules! passes {
+    (
+        $name:ident, $features:literal, $pixels:literal, $lanes:literal, load: $load:ident, store: $store:ident,
+        zero: $zero:ident, splat: $splat:ident, fused: $fused:ident,
+        gather: |$from:ident, $at:ident| $gather:expr, scatter: |$to:ident, $v:ident| $scatter:expr,
+    ) => {
+        mod $name {
+            use core::arch::x86_64::*;
+
+            use super::{CHANNELS, SLACK, Weights};
+
+            #[target_feature(enable = $features)]
+            pub(super) fn across(table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
+                let padded = width.next_multiple_of($pixels);
+                let last = table.starts.iter().fold(0, |last, start| last.max(*start)) as usize + table.taps;
+                assert!(source.len() > last * CHANNELS && target.len() >= width * CHANNELS + SLACK);
+                assert!(table.starts.len() >= padded && table.spread.len() >= padded * table.taps);
+                for first in (0..padded).step_by($pixels) {
+                    let mut sums = $zero();
+                    for tap in 0..table.taps {
+                        let $at = |pixel: usize| {
+                            // SAFETY: the assert above.
+                            let start = unsafe { *table.starts.get_unchecked(first + pixel) };
+                            (start as usize + tap) * CHANNELS
+                        };
+                        let weight = |pixel: usize| (first + pixel) * table.taps + tap;
+                        // SAFETY: the asserts above: a pixel and the sample behind it lie in the source, weights in the table.
+                        let (values, weights) = unsafe {
+                            let values = {
+                                let $from = source.as_ptr();
+                                $gather
+                            };
+                            let weights = {
+                                let $from = table.spread.as_ptr().cast::<f32>();
+                                let $at = |pixel: usize| weight(pixel) * 4;
+                                $gather
+                            };
+                            (values, weights)
+                        };
+                        sums = $fused(weights, values, sums);
+                    }
+                    // SAFETY: the row has room for a vector behind its last pixel.
+                    unsafe {
+                        let $to = target.as_mut_ptr().add(first * CHANNELS);
+                        let $v = sums;
+                        $scatter
+                    }
+                }
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn down(weights: &[f32], rows: &[f32], stride: usize, target: &mut [f32]) {
+                let padded = target.len().next_multiple_of($lanes);
+                assert!(rows.len() >= (weights.len() - 1) * stride + padded);
+                for (block, target) in target.chunks_mut(4 * $lanes).enumerate() {
+                    let vectors = target.len().div_ceil($lanes);
+                    let mut sums = [$zero(); 4];
+                    for (tap, weight) in weights.iter().enumerate() {
+                        let weight = $splat(*weight);
+                        for (vector, sum) in sums.iter_mut().enumerate().take(vectors) {
+                            let at = tap * stride + (block * 4 + vector) * $lanes;
+                            // SAFETY: the assert above.
+                            let values = unsafe { $load(rows.as_ptr().add(at)) };
+                            *sum = $fused(weight, values, *sum);
+                        }
+                    }
+                    for (target, sum) in target.chunks_mut($lanes).zip(sums) {
+                        let mut whole = [0f32; $lanes];
+                        // SAFETY: the array is as wide as the vector.
+                        unsafe { $store(whole.as_mut_ptr(), sum) };
+                        target.copy_from_slice(&whole[..target.len()]);
+                    }
+                }
+            }
+        }
+    };
+}
+
+passes! {
+    avx2, "avx2,fma", 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps, zero: _mm256_setzero_ps,
+    splat: _mm256_set1_ps, fused: _mm256_fmadd_ps,
+    gather: |from, at| _mm256_insertf128_ps::<1>(
+        _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(0)))), _mm_loadu_ps(from.add(at(1)))),
+    scatter: |to, v| {
+        _mm_storeu_ps(to, _mm256_castps256_ps128(v));
+        _mm_storeu_ps(to.add(CHANNELS), _mm256_extractf128_ps::<1>(v));
+    },
+}
+
+passes! {
+    avx512, "avx512f,avx512bw", 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps, zero: _mm512_setzero_ps,
+    splat: _mm512_set1_ps, fused: _mm512_fmadd_ps,
+    gather: |from, at| {
+        let pair = |n: usize| _mm256_insertf128_ps::<1>(
+            _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(n)))), _mm_loadu_ps(from.add(at(n + 1))));
+        let (low, high) = (_mm256_castps_pd(pair(0)), _mm256_castps_pd(pair(2)));
+        _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
+    },
+    scatter: |to, v| {
+        _mm_storeu_ps(to, _mm512_extractf32x4_ps::<0>(v));
+        _mm_storeu_ps(to.add(CHANNELS), _mm512_extractf32x4_ps::<1>(v));
+        _mm_storeu_ps(to.add(2 * CHANNELS), _mm512_extractf32x4_ps::<2>(v));
+        _mm_storeu_ps(to.add(3 * CHANNELS), _mm512_extractf32x4_ps::<3>(v));
+    },
+}
+
+macro_rules! dispatch {
+    ($token:ident, $function:ident($($argument:expr),*)) => {
+        match $token {
+            // SAFETY: the token proves that this CPU and OS have the instruction set.
+            Token::Avx2Fma(_) => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: as above.
+            Token::Avx512F(_) => unsafe { avx512::$function($($argument),*) },
+            token => no_such_variant("resize-lanczos-f32", token),
+        }
+    };
+}
+
+/// A row of `width` pixels with slack behind it.
+pub(in crate::resize) fn across(token: Token, table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
+    dispatch!(token, across(table, source, target, width))
+}
+
+/// A target row from `rows`, which begin with the first tap's.
+pub(in crate::resize) fn down(token: Token, weights: &[f32], rows: &[f32], stride: usize, target: &mut [f32]) {
+    dispatch!(token, down(weights, rows, stride, target))
+}
