@@ -73,6 +73,7 @@ impl Coefficients {
         resize(&mut self.starts, to);
         resize(&mut self.counts, to);
         resize(&mut self.weights, to * self.stride);
+        self.exact.clear();
         self.exact.reserve(self.stride);
         for at in 0..to {
             self.starts[at] = ruler.weigh(at, &mut self.exact) as u32;

@@ -5,12 +5,15 @@
 use alloc::vec::Vec;
 
 use super::{coefficients::Ruler, filter::Filter};
-use crate::{digest, isa::Token};
+use crate::{buffer::Buffer, digest, isa::Token};
 
 /// Samples a pixel.
 pub(super) const CHANNELS: usize = 3;
 /// Samples that may be read behind a picture, and are zero.
 pub(super) const SLACK: usize = 16;
+
+/// Samples that the vertical pass makes at a time.
+pub(super) const BLOCK: usize = 64;
 
 /// For each target position where its taps begin, and their weights; all have as many taps, some with weight zero.
 #[derive(Default)]
@@ -18,7 +21,7 @@ pub(super) struct Weights {
     pub(super) starts: Vec<u32>,
     pub(super) weights: Vec<f32>,
     /// Each weight four times: those of a pixel's lanes.
-    pub(super) spread: Vec<[f32; 4]>,
+    pub(super) spread: Buffer<[f32; 4]>,
     pub(super) taps: usize,
     exact: Vec<f64>,
 }
@@ -27,6 +30,7 @@ impl Weights {
     fn compute(&mut self, from: usize, to: usize) {
         let ruler = Ruler::new(Filter::Lanczos, from, to);
         self.taps = ruler.most_taps().min(from);
+        self.exact.clear();
         self.exact.reserve(ruler.most_taps());
         digest::resize(&mut self.starts, to);
         digest::resize(&mut self.weights, to * self.taps);
@@ -39,7 +43,7 @@ impl Weights {
         }
         // A vector of pixels may be begun with fewer.
         let padded = (to.next_multiple_of(4)) * self.taps;
-        digest::resize(&mut self.spread, padded);
+        self.spread.resize(padded);
         self.spread.fill([0.0; 4]);
         self.spread.iter_mut().zip(&self.weights).for_each(|(spread, weight)| *spread = [*weight; 4]);
         self.starts.resize(to.next_multiple_of(4), 0);
@@ -54,7 +58,7 @@ pub(super) struct FloatResizer {
     across: Weights,
     down: Weights,
     /// Between the passes: rows of [`Self::stride`].
-    between: Vec<f32>,
+    between: Buffer<f32>,
     /// For each row between the passes the wrapping sum of its bits: columns may round its last ones away.
     pub(super) sums: Vec<u32>,
 }
@@ -66,14 +70,14 @@ impl FloatResizer {
         self.across.compute(from.0, to.0);
         self.down.compute(from.1, to.1);
         let stride = self.stride();
-        digest::resize(&mut self.between, from.1 * stride);
+        self.between.resize(from.1 * stride);
         self.between.fill(0.0);
         digest::resize(&mut self.sums, from.1);
     }
 
-    /// Whole vectors, and a pixel that may be written too far.
+    /// Whole blocks of the vertical pass, and a vector that may be written too far.
     fn stride(&self) -> usize {
-        (self.to.0 * CHANNELS + SLACK).next_multiple_of(16)
+        (self.to.0 * CHANNELS).next_multiple_of(BLOCK) + SLACK
     }
 
     /// Resizes `source`, which has slack behind it, to `target`'s rows. `strike` may damage a row between the passes before it

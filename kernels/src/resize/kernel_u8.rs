@@ -13,6 +13,7 @@ use super::{
     pictures,
 };
 use crate::{
+    buffer::Buffer,
     digest::{bits, copy, differences, digest, flip, resize},
     goldens,
     isa::{Isa, Token},
@@ -172,7 +173,7 @@ impl Kernel for ResizeU8 {
                 if mode != Mode::L {
                     shape.push(mode.channels());
                 }
-                let (name, bytes) = (format!("{}_{name}{suffix}", self.word), job.picture.clone());
+                let (name, bytes) = (format!("{}_{name}{suffix}", self.word), job.picture.to_vec());
                 stages.push(Stage { name, element_type: "uint8", shape, bytes });
             }
         }
@@ -183,7 +184,7 @@ impl Kernel for ResizeU8 {
 /// What the output is compared with.
 #[derive(Default)]
 struct Reference {
-    picture: Vec<u8>,
+    picture: Buffer<u8>,
     /// By stage, see [`ResizeJob::sums`].
     sums: [Vec<u32>; 4],
 }
@@ -196,8 +197,8 @@ struct ResizeJob {
     input: Vec<u8>,
     engines: Engines,
     /// RGBA before and after the resize.
-    premultiplied: [Vec<u8>; 2],
-    picture: Vec<u8>,
+    premultiplied: [Buffer<u8>; 2],
+    picture: Buffer<u8>,
     premultiply_sums: Vec<u32>,
     unpremultiply_sums: Vec<u32>,
     reference: Reference,
@@ -213,7 +214,7 @@ impl ResizeJob {
             input: Vec::new(),
             engines: Engines::default(),
             premultiplied: Default::default(),
-            picture: Vec::new(),
+            picture: Buffer::default(),
             premultiply_sums: Vec::new(),
             unpremultiply_sums: Vec::new(),
             reference: Reference::default(),
@@ -327,7 +328,7 @@ impl Job for ResizeJob {
         let channels = self.mode.channels();
         let (from_row, to_row) = (self.from.0 * channels, self.to.0 * channels);
         self.prepare();
-        resize(&mut self.picture, self.to.1 * to_row);
+        self.picture.resize(self.to.1 * to_row);
         let premultiplies = self.premultiplies();
         resize(&mut self.premultiply_sums, if premultiplies { self.from.1 } else { 0 });
         resize(&mut self.unpremultiply_sums, if premultiplies { self.to.1 } else { 0 });
@@ -347,8 +348,8 @@ impl Job for ResizeJob {
             return filtered.run(token, &self.input, &mut self.picture, watch);
         }
         let [before, after] = &mut self.premultiplied;
-        resize(before, self.input.len());
-        resize(after, self.picture.len());
+        before.resize(self.input.len());
+        after.resize(self.picture.len());
         stage.store(STAGE_PREMULTIPLY, Relaxed);
         let rows = self.input.chunks_exact(from_row).zip(before.chunks_exact_mut(from_row));
         for ((source, target), sum) in rows.zip(&mut self.premultiply_sums) {
@@ -376,7 +377,7 @@ impl Job for ResizeJob {
 
     fn keep_reference(&mut self) {
         let mut reference = core::mem::take(&mut self.reference);
-        copy(&mut reference.picture, &self.picture);
+        reference.picture.copy_from(&self.picture);
         for (kept, (_, sums)) in reference.sums.iter_mut().zip(self.sums()) {
             copy(kept, sums);
         }
@@ -385,7 +386,7 @@ impl Job for ResizeJob {
 
     fn matches(&self) -> bool {
         let sums = self.sums();
-        self.picture == self.reference.picture && sums.iter().zip(&self.reference.sums).all(|((_, a), b)| a == b)
+        *self.picture == *self.reference.picture && sums.iter().zip(&self.reference.sums).all(|((_, a), b)| a == b)
     }
 
     fn locate(&self) -> Option<Mismatch> {

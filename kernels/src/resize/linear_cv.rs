@@ -9,6 +9,7 @@ use super::engine::{Pass, Watch};
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 use super::vector::linear::{self, Samples};
 use crate::{
+    buffer::Buffer,
     digest::resize,
     isa::{Isa, Token},
 };
@@ -46,7 +47,7 @@ pub(crate) struct LinearCv {
     rows: Vec<Pair>,
     sums: [Vec<u32>; 2],
     /// The sums of two source rows, by the parity of the row; a vector of them may be written too far.
-    made: [Vec<i32>; 2],
+    made: [Buffer<i32>; 2],
     #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
     samples: Samples,
     /// For whom `samples` are.
@@ -68,7 +69,7 @@ impl LinearCv {
         self.rows.extend(pairs(from.1, to.1, false));
         resize(&mut self.sums[Pass::Horizontal as usize], from.1);
         resize(&mut self.sums[Pass::Vertical as usize], to.1);
-        self.made.iter_mut().for_each(|row| resize(row, to.0 * channels + ROOM));
+        self.made.iter_mut().for_each(|row| row.resize(to.0 * channels + ROOM));
         self.isa = None;
     }
 

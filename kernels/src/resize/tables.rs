@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::coefficients::Coefficients;
-use crate::digest::resize;
+use crate::{buffer::Buffer, digest::resize};
 
 /// Taps of a lane.
 pub(crate) const GROUP: usize = 4;
@@ -67,9 +67,9 @@ pub(crate) struct Across {
     /// Where each quarter's window begins in the row, bytes.
     pub(crate) offsets: Vec<u32>,
     /// For each quarter the window's byte of each lane's taps.
-    pub(crate) picks: Vec<[u8; WINDOW]>,
+    pub(crate) picks: Buffer<[u8; WINDOW]>,
     /// Vector by vector, group by group, plane by plane.
-    pub(crate) weights: Vec<u32>,
+    pub(crate) weights: Buffer<u32>,
     /// Groups of taps.
     pub(crate) groups: usize,
     /// Vectors of a row.
@@ -107,8 +107,8 @@ impl Across {
         self.idle = self.vectors * lanes - total;
         let quarters = self.vectors * lanes / 4;
         resize(&mut self.offsets, quarters);
-        resize(&mut self.picks, quarters);
-        resize(&mut self.weights, self.vectors * self.groups * planes * lanes);
+        self.picks.resize(quarters);
+        self.weights.resize(self.vectors * self.groups * planes * lanes);
         self.weights.fill(0);
         for quarter in 0..quarters {
             let first = quarter * self.samples;

@@ -72,3 +72,5 @@ dot_words!(avx2, x256, "avx2,fma");
 dot_words!(avx512, x512, "avx512f,avx512bw");
 dot_bytes!(avx_vnni, x256, "avx2,fma,avxvnni", _mm256_dpbusd_avx_epi32, _mm256_slli_epi32);
 dot_bytes!(avx512_vnni, x512, "avx512f,avx512bw,avx512vnni", _mm512_dpbusd_epi32, _mm512_slli_epi32);
+#[cfg(test)]
+dot_bytes!(evex_vnni, x256, "avx2,fma,avx512vnni,avx512vl", _mm256_dpbusd_epi32, _mm256_slli_epi32);

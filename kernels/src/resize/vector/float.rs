@@ -4,7 +4,7 @@
 use crate::{
     gemm::no_such_variant,
     isa::Token,
-    resize::float::{CHANNELS, SLACK, Weights},
+    resize::float::{BLOCK, CHANNELS, SLACK, Weights},
 };
 
 macro_rules! passes {
@@ -16,7 +16,7 @@ macro_rules! passes {
         mod $name {
             use core::arch::x86_64::*;
 
-            use super::{CHANNELS, SLACK, Weights};
+            use super::{BLOCK, CHANNELS, SLACK, Weights};
 
             #[target_feature(enable = $features)]
             pub(super) fn across(table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
@@ -59,25 +59,28 @@ macro_rules! passes {
 
             #[target_feature(enable = $features)]
             pub(super) fn down(weights: &[f32], rows: &[f32], stride: usize, target: &mut [f32]) {
-                let padded = target.len().next_multiple_of($lanes);
+                let padded = target.len().next_multiple_of(BLOCK);
                 assert!(rows.len() >= (weights.len() - 1) * stride + padded);
                 for (block, target) in target.chunks_mut(4 * $lanes).enumerate() {
-                    let vectors = target.len().div_ceil($lanes);
                     let mut sums = [$zero(); 4];
                     for (tap, weight) in weights.iter().enumerate() {
                         let weight = $splat(*weight);
-                        for (vector, sum) in sums.iter_mut().enumerate().take(vectors) {
+                        for (vector, sum) in sums.iter_mut().enumerate() {
                             let at = tap * stride + (block * 4 + vector) * $lanes;
-                            // SAFETY: the assert above.
+                            // SAFETY: the assert above, and a block is a multiple of four vectors.
                             let values = unsafe { $load(rows.as_ptr().add(at)) };
                             *sum = $fused(weight, values, *sum);
                         }
                     }
-                    for (target, sum) in target.chunks_mut($lanes).zip(sums) {
-                        let mut whole = [0f32; $lanes];
-                        // SAFETY: the array is as wide as the vector.
-                        unsafe { $store(whole.as_mut_ptr(), sum) };
-                        target.copy_from_slice(&whole[..target.len()]);
+                    let mut last = [0f32; 4 * $lanes];
+                    let whole = target.len() == last.len();
+                    let to = if whole { target.as_mut_ptr() } else { last.as_mut_ptr() };
+                    for (vector, sum) in sums.into_iter().enumerate() {
+                        // SAFETY: both are four vectors long.
+                        unsafe { $store(to.add(vector * $lanes), sum) };
+                    }
+                    if !whole {
+                        target.copy_from_slice(&last[..target.len()]);
                     }
                 }
             }

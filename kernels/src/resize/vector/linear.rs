@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{digest, gemm::no_such_variant, isa::Token, resize::linear_cv::Pair};
+use crate::{buffer::Buffer, digest, gemm::no_such_variant, isa::Token, resize::linear_cv::Pair};
 
 /// Bytes that a quarter of a vector is picked from.
 const WINDOW: usize = 16;
@@ -13,9 +13,9 @@ pub(in crate::resize) struct Samples {
     /// Where each quarter's window begins in the row, bytes.
     offsets: Vec<u32>,
     /// For each quarter the window's bytes of each lane's neighbours, as words.
-    picks: Vec<[u8; WINDOW]>,
+    picks: Buffer<[u8; WINDOW]>,
     /// The neighbours' weights, a lane each.
-    weights: Vec<[i16; 2]>,
+    weights: Buffer<[i16; 2]>,
     /// Vectors of a row.
     vectors: usize,
     /// Samples of a quarter: the lanes above have weight zero.
@@ -51,8 +51,8 @@ impl Samples {
         self.vectors = total.div_ceil(quarters_each * self.samples);
         let quarters = self.vectors * quarters_each;
         digest::resize(&mut self.offsets, quarters);
-        digest::resize(&mut self.picks, quarters);
-        digest::resize(&mut self.weights, quarters * 4);
+        self.picks.resize(quarters);
+        self.weights.resize(quarters * 4);
         self.offsets.fill(0);
         self.picks.fill([0x80; WINDOW]);
         self.weights.fill([0; 2]);

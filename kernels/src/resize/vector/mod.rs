@@ -28,7 +28,8 @@ pub(super) fn shape(token: Token) -> Option<(usize, Split)> {
 }
 
 macro_rules! passes {
-    ($name:ident, $wide:ident, $features:literal) => {
+    ($(#[$attribute:meta])* $name:ident, $wide:ident, $features:literal) => {
+        $(#[$attribute])*
         mod $name {
             use super::{BLOCK, HALF, dot::$name::*, wide::$wide::*};
             use crate::resize::tables::{Across, SLACK};
@@ -189,4 +190,81 @@ pub(super) fn interleave(token: Token, rows: [&[u8]; 4], quad: &mut [u32]) {
 /// A row of a quad.
 pub(super) fn row_of(token: Token, quad: &[u32], row: usize, target: &mut [u8]) {
     dispatch!(token, row_of(quad, row, target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        isa::Isa,
+        resize::{
+            coefficients::Coefficients,
+            filter::Filter,
+            tables::{Down, SLACK},
+        },
+        rng::Rng,
+    };
+
+    // The code of the AVX-VNNI variant with the EVEX form of its one instruction, which more CPUs have.
+    passes!(
+        #[expect(dead_code, reason = "two functions have no dot products")]
+        evex_vnni,
+        x256,
+        "avx2,fma,avx512vnni,avx512vl"
+    );
+
+    /// Quads, rows and sums of random rows at random widths.
+    #[test]
+    fn the_code_for_avx_vnni_gives_what_avx2_gives() {
+        let has_evex =
+            std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512vl");
+        let (Some(token), true) = (Isa::Avx2Fma.token(), has_evex) else {
+            eprintln!("skipped: no avx512vnni and avx512vl");
+            return;
+        };
+        let mut rng = Rng::new(3);
+        for case in 0..200 {
+            let channels = [1, 3, 4][case % 3];
+            let filter = [Filter::Lanczos, Filter::Bicubic, Filter::Bilinear, Filter::Box][case % 4];
+            let (from, to) = (rng.within(1, 60), rng.within(1, 60));
+            let mut taps = Coefficients::default();
+            taps.compute(filter, from, to);
+            let row = from * channels;
+            let mut bytes = vec![0; 4 * (row + SLACK)];
+            rng.fill(&mut bytes);
+            let rows: [&[u8]; 4] = core::array::from_fn(|at| &bytes[at * (row + SLACK)..][..row + SLACK]);
+            let made = [Split::Words, Split::Bytes].map(|split| {
+                let mut table = Across::default();
+                table.fill(&taps, channels, from, 8, split);
+                let mut quad = vec![0; to * channels + 64];
+                let sums = match split {
+                    Split::Words => across(token, &table, row, rows, &mut quad),
+                    // SAFETY: detected above.
+                    Split::Bytes => unsafe { evex_vnni::across(&table, row, rows, &mut quad) },
+                };
+                (quad, sums)
+            });
+            assert_eq!(made[0], made[1], "{filter:?} {channels} {from} {to}");
+            let width = rng.within(1, 200);
+            let stride = width.next_multiple_of(BLOCK);
+            let mut quads = vec![0u32; from.div_ceil(4) * stride];
+            for quad in quads.chunks_exact_mut(stride) {
+                rng.fill(bytemuck::cast_slice_mut(&mut quad[..width]));
+            }
+            let made = [Split::Words, Split::Bytes].map(|split| {
+                let mut table = Down::default();
+                table.fill(&taps, 0, split);
+                let mut target = vec![0; width];
+                let (first, weights) = table.taps(to - 1);
+                let starts: Vec<usize> = (first..table.end(to - 1)).map(|quad| quad * stride).collect();
+                let sum = match split {
+                    Split::Words => down(token, weights, &quads, &starts, &mut target),
+                    // SAFETY: detected above.
+                    Split::Bytes => unsafe { evex_vnni::down(weights, &quads, &starts, &mut target) },
+                };
+                (target, sum)
+            });
+            assert_eq!(made[0], made[1], "{filter:?} {width} {from} {to}");
+        }
+    }
 }
