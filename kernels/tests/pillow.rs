@@ -47,3 +47,27 @@ fn every_variant_is_bit_equal_to_pillow_or_opencv() {
     }
     assert!(Isa::Scalar.token().is_some());
 }
+
+/// A picture that another program can paint too.
+fn painted(width: usize, height: usize) -> Picture {
+    let sample = |y: usize, x: usize, channel: usize| (x * 7 + y * 13 + x * y * 3 + channel * 50 + x * x) as u8;
+    let rgb = (0..height * width * 3).map(|at| sample(at / 3 / width, at / 3 % width, at % 3)).collect();
+    Picture { width, height, rgb }
+}
+
+#[test]
+fn small_pictures_too_are_bit_equal() {
+    for line in include_str!("data/small.resizes.tsv").lines() {
+        let [name, width, height, right] = line.split('\t').collect::<Vec<_>>().try_into().expect("four fields");
+        let kernel = find(name).expect("in the list");
+        let picture = painted(width.parse().expect("a number"), height.parse().expect("a number"));
+        for token in kernel.variants().iter().filter_map(|variant| variant.isa.token()) {
+            let mut sha = Sha256::new();
+            for stage in kernel.show(token, 0, Some(&picture)).expect("it takes pictures") {
+                sha.update(&stage.bytes);
+            }
+            let own: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(&own[..32], right, "{name} {width}x{height} {}", token.isa().name());
+        }
+    }
+}
