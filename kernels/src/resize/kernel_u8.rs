@@ -1,15 +1,14 @@
 //! `resize-lanczos-u8` and its like: 8-bit resizes of RGB, RGBA and L pictures by one method, bit for bit Pillow's or OpenCV's.
 //! Pillow's RGBA is resized as its `Image.resize` does it, premultiplied. The targets are named; the seed chooses one, and the
-//! mode.
+//! mode. The faster methods go there and back again, so that what is compared in full, the picture that comes back, is little
+//! beside the work; every bit of the one in between weighs on the sums of the way back.
 
 use alloc::{boxed::Box, format, vec, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::AtomicU64;
 
 use super::{
-    alpha,
-    engine::{Pass, Resizer, Watch},
     filter::Filter,
-    linear_cv::LinearCv,
+    leg::{Leg, Method, Mode},
     pictures,
 };
 use crate::{
@@ -24,13 +23,20 @@ use crate::{
 /// Side of a golden picture, pixels.
 const GOLDEN_SIDE: usize = 512;
 
-const STAGES: &[&str] = &["coefficients", "horizontal", "vertical", "premultiply", "unpremultiply"];
-const STAGE_COEFFICIENTS: u64 = 0;
-const STAGE_HORIZONTAL: u64 = 1;
-const STAGE_VERTICAL: u64 = 2;
-const STAGE_PREMULTIPLY: u64 = 3;
-const STAGE_UNPREMULTIPLY: u64 = 4;
-pub(super) const VARIANTS: &[Variant] = &[
+/// Those of the leg there and then of the leg back.
+const STAGES: &[&str] = &[
+    "coefficients",
+    "premultiply",
+    "horizontal",
+    "vertical",
+    "unpremultiply",
+    "back-coefficients",
+    "back-premultiply",
+    "back-horizontal",
+    "back-vertical",
+    "back-unpremultiply",
+];
+const VARIANTS: &[Variant] = &[
     Variant::of(Isa::Avx512Vnni),
     Variant::of(Isa::AvxVnni),
     Variant::of(Isa::Avx512F),
@@ -38,6 +44,9 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant::of(Isa::Sse41),
     Variant::of(Isa::Scalar),
 ];
+/// OpenCV's arithmetic has no dot products of bytes.
+const VARIANTS_CV: &[Variant] =
+    &[Variant::of(Isa::Avx512F), Variant::of(Isa::Avx2Fma), Variant::of(Isa::Sse41), Variant::of(Isa::Scalar)];
 /// From a width and a height to others.
 type Target = fn(usize, usize) -> (usize, usize);
 /// Names and sizes of the targets.
@@ -48,48 +57,15 @@ pub(super) const TARGETS: [(&str, Target); 4] = [
     ("odd", |w, h| (w * 7 / 5 + 1, h * 3 / 7 + 1)),
 ];
 
-/// Pillow's name for what a pixel is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Mode {
-    #[default]
-    Rgb,
-    Rgba,
-    L,
+/// Every second seed has RGB.
+fn mode_of(seed: u64) -> Mode {
+    [Mode::Rgb, Mode::Rgba, Mode::Rgb, Mode::L][(seed / TARGETS.len() as u64 % 4) as usize]
 }
 
-impl Mode {
-    /// Every second seed has RGB.
-    fn of(seed: u64) -> Self {
-        [Self::Rgb, Self::Rgba, Self::Rgb, Self::L][(seed / TARGETS.len() as u64 % 4) as usize]
-    }
-
-    fn channels(self) -> usize {
-        match self {
-            Self::Rgb => 3,
-            Self::Rgba => 4,
-            Self::L => 1,
-        }
-    }
-
-    /// A pixel of a picture in this mode. Alpha is the luma.
-    fn convert([r, g, b]: [u8; 3]) -> [u8; 4] {
-        let luma = u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000;
-        [r, g, b, (luma >> 16) as u8]
-    }
-}
-
-/// Whose arithmetic it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Pillow(Filter),
-    OpenCv,
-}
-
-/// The engines, of which a job uses one.
-#[derive(Default)]
-struct Engines {
-    pillow: Resizer,
-    open_cv: LinearCv,
+/// The samples of a pixel in any mode: RGB, and luma as Pillow has it, which stands for alpha too.
+fn samples([r, g, b]: [u8; 3]) -> [u8; 4] {
+    let luma = u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000;
+    [r, g, b, (luma >> 16) as u8]
 }
 
 /// A method as a kernel.
@@ -99,28 +75,38 @@ pub(crate) struct ResizeU8 {
     /// Stages are called after it.
     word: &'static str,
     method: Method,
+    /// Whether the picture is resized back.
+    back: bool,
+    variants: &'static [Variant],
     goldens: &'static [Golden],
 }
 
 macro_rules! kernels {
-    ($($kernel:ident, $name:literal, $word:literal, $what:literal, $method:expr, $goldens:ident;)*) => {
+    ($($kernel:ident, $name:literal, $word:literal, $what:literal, $method:expr, $back:literal, $variants:ident, $goldens:ident;)*) => {
         $(#[doc = concat!("`", $name, "`.")]
         pub(crate) static $kernel: ResizeU8 = ResizeU8 {
             name: $name,
             summary: concat!($what, " resize of 8-bit RGB, RGBA and L pictures: x2, x1.5, half, odd"),
             word: $word,
             method: $method,
+            back: $back,
+            variants: $variants,
             goldens: goldens::$goldens,
         };)*
     };
 }
 
 kernels! {
-    LANCZOS_U8, "resize-lanczos-u8", "lanczos", "Pillow's Lanczos", Method::Pillow(Filter::Lanczos), RESIZE_LANCZOS_U8;
-    BICUBIC_U8, "resize-bicubic-u8", "bicubic", "Pillow's bicubic", Method::Pillow(Filter::Bicubic), RESIZE_BICUBIC_U8;
-    BILINEAR_U8, "resize-bilinear-u8", "bilinear", "Pillow's bilinear", Method::Pillow(Filter::Bilinear), RESIZE_BILINEAR_U8;
-    AREA_U8, "resize-area-u8", "area", "Pillow's box", Method::Pillow(Filter::Box), RESIZE_AREA_U8;
-    LINEAR_CV_U8, "resize-linear-cv-u8", "linear", "OpenCV's INTER_LINEAR", Method::OpenCv, RESIZE_LINEAR_CV_U8;
+    LANCZOS_U8, "resize-lanczos-u8", "lanczos", "Pillow's Lanczos",
+        Method::Pillow(Filter::Lanczos), false, VARIANTS, RESIZE_LANCZOS_U8;
+    BICUBIC_U8, "resize-bicubic-u8", "bicubic", "Pillow's bicubic",
+        Method::Pillow(Filter::Bicubic), true, VARIANTS, RESIZE_BICUBIC_U8;
+    BILINEAR_U8, "resize-bilinear-u8", "bilinear", "Pillow's bilinear",
+        Method::Pillow(Filter::Bilinear), true, VARIANTS, RESIZE_BILINEAR_U8;
+    AREA_U8, "resize-area-u8", "area", "Pillow's box",
+        Method::Pillow(Filter::Box), true, VARIANTS, RESIZE_AREA_U8;
+    LINEAR_CV_U8, "resize-linear-cv-u8", "linear", "OpenCV's INTER_LINEAR",
+        Method::OpenCv, true, VARIANTS_CV, RESIZE_LINEAR_CV_U8;
 }
 
 impl Kernel for ResizeU8 {
@@ -133,7 +119,7 @@ impl Kernel for ResizeU8 {
     }
 
     fn variants(&self) -> &'static [Variant] {
-        VARIANTS
+        self.variants
     }
 
     fn stages(&self) -> &'static [&'static str] {
@@ -149,7 +135,7 @@ impl Kernel for ResizeU8 {
     }
 
     fn new_job(&self) -> Box<dyn Job> {
-        Box::new(ResizeJob::new(self.method))
+        Box::new(ResizeJob::new(self))
     }
 
     fn show(&self, token: Token, seed: u64, picture: Option<&Picture>) -> Result<Vec<Stage>, NoPicture> {
@@ -163,17 +149,18 @@ impl Kernel for ResizeU8 {
                 &made
             }
         };
-        let mut job = ResizeJob::new(self.method);
+        let mut job = ResizeJob { back: false, ..ResizeJob::new(self) };
         let mut stages = Vec::new();
         for (mode, suffix) in [(Mode::Rgb, ""), (Mode::Rgba, "_rgba"), (Mode::L, "_l")] {
             for (name, target) in TARGETS {
                 job.load(picture, mode, target);
                 job.run(token, &AtomicU64::new(0), None);
-                let mut shape = vec![job.to.1, job.to.0];
+                let there = job.last();
+                let mut shape = vec![there.to.1, there.to.0];
                 if mode != Mode::L {
                     shape.push(mode.channels());
                 }
-                let (name, bytes) = (format!("{}_{name}{suffix}", self.word), job.picture.to_vec());
+                let (name, bytes) = (format!("{}_{name}{suffix}", self.word), there.picture.to_vec());
                 stages.push(Stage { name, element_type: "uint8", shape, bytes });
             }
         }
@@ -185,109 +172,81 @@ impl Kernel for ResizeU8 {
 #[derive(Default)]
 struct Reference {
     picture: Buffer<u8>,
-    /// By stage, see [`ResizeJob::sums`].
-    sums: [Vec<u32>; 4],
+    /// Of both legs, see [`Leg::sums`].
+    sums: [[Vec<u32>; 4]; 2],
 }
 
 struct ResizeJob {
     method: Method,
-    mode: Mode,
-    from: (usize, usize),
-    to: (usize, usize),
+    back: bool,
     input: Vec<u8>,
-    engines: Engines,
-    /// RGBA before and after the resize.
-    premultiplied: [Buffer<u8>; 2],
-    picture: Buffer<u8>,
-    premultiply_sums: Vec<u32>,
-    unpremultiply_sums: Vec<u32>,
+    /// There and back.
+    legs: [Leg; 2],
     reference: Reference,
 }
 
 impl ResizeJob {
-    fn new(method: Method) -> Self {
+    fn new(kernel: &ResizeU8) -> Self {
         Self {
-            method,
-            mode: Mode::default(),
-            from: (0, 0),
-            to: (0, 0),
+            method: kernel.method,
+            back: kernel.back,
             input: Vec::new(),
-            engines: Engines::default(),
-            premultiplied: Default::default(),
-            picture: Buffer::default(),
-            premultiply_sums: Vec::new(),
-            unpremultiply_sums: Vec::new(),
+            legs: Default::default(),
             reference: Reference::default(),
         }
     }
 
     fn set(&mut self, mode: Mode, from: (usize, usize), to: (usize, usize)) {
-        (self.mode, self.from, self.to) = (mode, from, (to.0.max(1), to.1.max(1)));
+        let [there, back] = &mut self.legs;
+        there.set(mode, from, to);
+        back.set(mode, there.to, from);
         resize(&mut self.input, from.0 * from.1 * mode.channels());
     }
 
     fn load(&mut self, picture: &Picture, mode: Mode, target: Target) {
         let from = (picture.width, picture.height);
         self.set(mode, from, target(from.0, from.1));
-        let pixels = picture.rgb.as_chunks::<3>().0.iter().map(|rgb| Mode::convert(*rgb));
+        let pixels = picture.rgb.as_chunks::<3>().0.iter().map(|rgb| samples(*rgb));
         for (to, pixel) in self.input.chunks_exact_mut(mode.channels()).zip(pixels) {
             let kept = if mode == Mode::L { &pixel[3..] } else { &pixel[..to.len()] };
             to.copy_from_slice(kept);
         }
     }
 
-    fn premultiplies(&self) -> bool {
-        self.mode == Mode::Rgba && self.method != Method::OpenCv
+    fn legs(&self) -> &[Leg] {
+        &self.legs[..1 + usize::from(self.back)]
     }
 
-    /// RGBA that keeps its size is only copied, as by Pillow: premultiplying would change it.
-    fn only_copies(&self) -> bool {
-        self.premultiplies() && self.from == self.to
+    /// The leg whose picture is the output.
+    fn last(&self) -> &Leg {
+        &self.legs[usize::from(self.back)]
     }
 
-    fn vertical_first(&self) -> bool {
-        matches!(self.method, Method::Pillow(_)) && self.engines.pillow.vertical_first()
-    }
-
-    fn pass_sums(&self, pass: Pass) -> &[u32] {
-        match self.method {
-            Method::Pillow(_) => self.engines.pillow.sums(pass),
-            Method::OpenCv => self.engines.open_cv.sums(pass),
+    /// Of a picture and then of the sums, stage by stage.
+    fn digest<'a>(&self, picture: &'a [u8], sums: impl Iterator<Item = (u64, &'a [u32])>) -> u64 {
+        let to = self.last().to;
+        let mut buffers = [&[][..]; 1 + STAGES.len()];
+        buffers[0] = picture;
+        for (stage, sums) in sums {
+            buffers[1 + stage as usize] = bytemuck::cast_slice(sums);
         }
+        digest(&[to.0, to.1], &buffers)
     }
 
-    fn prepare(&mut self) {
-        let channels = self.mode.channels();
-        match self.method {
-            Method::Pillow(filter) => self.engines.pillow.prepare(filter, channels, self.from, self.to),
-            Method::OpenCv => self.engines.open_cv.prepare(channels, self.from, self.to),
-        }
-    }
-
-    /// In the order of the work: stage and what it had before rounding.
-    fn sums(&self) -> [(u64, &[u32]); 4] {
-        let horizontal = (STAGE_HORIZONTAL, self.pass_sums(Pass::Horizontal));
-        let vertical = (STAGE_VERTICAL, self.pass_sums(Pass::Vertical));
-        let [first, second] = if self.vertical_first() { [vertical, horizontal] } else { [horizontal, vertical] };
-        [(STAGE_PREMULTIPLY, &self.premultiply_sums), first, second, (STAGE_UNPREMULTIPLY, &self.unpremultiply_sums)]
-    }
-
-    fn digest(&self, picture: &[u8], [premultiply, first, second, unpremultiply]: [&[u32]; 4]) -> u64 {
-        let [horizontal, vertical] = if self.vertical_first() { [second, first] } else { [first, second] };
-        let sums = [horizontal, vertical, premultiply, unpremultiply].map(bytemuck::cast_slice);
-        digest(&[self.to.0, self.to.1], &[picture, sums[0], sums[1], sums[2], sums[3]])
-    }
-
-    /// The last stage makes the picture.
-    fn last_stage(&self) -> u64 {
-        if self.premultiplies() { STAGE_UNPREMULTIPLY } else { self.sums()[2].0 }
+    /// In the order of the work: stage, the sums of what it had before rounding, and the right ones.
+    fn sums(&self) -> impl Iterator<Item = (u64, &[u32], &Vec<u32>)> {
+        let legs = self.legs().iter().zip(&self.reference.sums).enumerate();
+        legs.flat_map(|(leg, (sums, right))| {
+            let pairs = sums.sums(self.method).into_iter().zip(right);
+            pairs.map(move |((stage, sums), right)| (leg as u64 * Leg::STAGES + stage, sums, right))
+        })
     }
 }
 
 impl Job for ResizeJob {
     fn generate(&mut self, size: Size, seed: u64) {
         let mut rng = Rng::new(seed);
-        let mode = Mode::of(seed);
+        let mode = mode_of(seed);
         match size {
             Size::Golden => {
                 let (_, target) = TARGETS[(seed % TARGETS.len() as u64) as usize];
@@ -298,20 +257,17 @@ impl Job for ResizeJob {
                 self.set(mode, from, (rng.within(20, 160), rng.within(20, 160)));
             }
         }
-        pictures::paint(&mut rng, self.from.0, mode.channels(), &mut self.input);
+        pictures::paint(&mut rng, self.legs[0].from.0, mode.channels(), &mut self.input);
     }
 
     fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool {
         let (_, target) = TARGETS[(seed % TARGETS.len() as u64) as usize];
-        self.load(picture, Mode::of(seed), target);
+        self.load(picture, mode_of(seed), target);
         true
     }
 
     fn operations(&self) -> u64 {
-        match self.method {
-            Method::Pillow(filter) => self.engines.pillow.operations(filter),
-            Method::OpenCv => self.engines.open_cv.operations(),
-        }
+        self.legs().iter().map(|leg| leg.operations(self.method)).sum()
     }
 
     fn pixels(&self) -> Option<u64> {
@@ -324,88 +280,61 @@ impl Job for ResizeJob {
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
-        stage.store(STAGE_COEFFICIENTS, Relaxed);
-        let channels = self.mode.channels();
-        let (from_row, to_row) = (self.from.0 * channels, self.to.0 * channels);
-        self.prepare();
-        self.picture.resize(self.to.1 * to_row);
-        let premultiplies = self.premultiplies();
-        resize(&mut self.premultiply_sums, if premultiplies { self.from.1 } else { 0 });
-        resize(&mut self.unpremultiply_sums, if premultiplies { self.to.1 } else { 0 });
-        if self.only_copies() {
-            self.picture.copy_from_slice(&self.input);
-            if let Some(fault) = fault {
-                flip(&mut self.picture, fault);
-            }
-            return;
-        }
-        let watch = Watch { stage: Some((stage, [STAGE_HORIZONTAL, STAGE_VERTICAL])), fault };
-        let filtered = match self.method {
-            Method::OpenCv => return self.engines.open_cv.run(token, &self.input, &mut self.picture, watch),
-            Method::Pillow(_) => &mut self.engines.pillow,
-        };
-        if !premultiplies {
-            return filtered.run(token, &self.input, &mut self.picture, watch);
-        }
-        let [before, after] = &mut self.premultiplied;
-        before.resize(self.input.len());
-        after.resize(self.picture.len());
-        stage.store(STAGE_PREMULTIPLY, Relaxed);
-        let rows = self.input.chunks_exact(from_row).zip(before.chunks_exact_mut(from_row));
-        for ((source, target), sum) in rows.zip(&mut self.premultiply_sums) {
-            *sum = alpha::premultiply(token, source, target);
-        }
-        filtered.run(token, before, after, watch);
-        stage.store(STAGE_UNPREMULTIPLY, Relaxed);
-        let rows = after.chunks_exact(to_row).zip(self.picture.chunks_exact_mut(to_row));
-        for ((source, target), sum) in rows.zip(&mut self.unpremultiply_sums) {
-            *sum = alpha::unpremultiply(token, source, target);
+        let [there, back] = &mut self.legs;
+        there.run(self.method, token, &self.input, (stage, 0), fault);
+        if self.back {
+            back.run(self.method, token, &there.picture, (stage, Leg::STAGES), None);
         }
     }
 
     fn input_digest(&self) -> u64 {
-        digest(&[self.from.0, self.from.1, self.to.0, self.to.1], &[&self.input])
+        let Leg { from, to, .. } = &self.legs[0];
+        digest(&[from.0, from.1, to.0, to.1], &[&self.input])
     }
 
     fn output_digest(&self) -> u64 {
-        self.digest(&self.picture, self.sums().map(|(_, sums)| sums))
+        self.digest(&self.last().picture, self.sums().map(|(stage, sums, _)| (stage, sums)))
     }
 
     fn reference_digest(&self) -> u64 {
-        self.digest(&self.reference.picture, self.reference.sums.each_ref().map(Vec::as_slice))
+        self.digest(&self.reference.picture, self.sums().map(|(stage, _, right)| (stage, &right[..])))
     }
 
     fn keep_reference(&mut self) {
         let mut reference = core::mem::take(&mut self.reference);
-        reference.picture.copy_from(&self.picture);
-        for (kept, (_, sums)) in reference.sums.iter_mut().zip(self.sums()) {
-            copy(kept, sums);
+        reference.picture.copy_from(&self.last().picture);
+        for (leg, kept) in self.legs().iter().zip(&mut reference.sums) {
+            for ((_, sums), kept) in leg.sums(self.method).into_iter().zip(kept) {
+                copy(kept, sums);
+            }
         }
         self.reference = reference;
     }
 
     fn matches(&self) -> bool {
-        let sums = self.sums();
-        *self.picture == *self.reference.picture && sums.iter().zip(&self.reference.sums).all(|((_, a), b)| a == b)
+        *self.last().picture == *self.reference.picture && self.sums().all(|(_, sums, right)| sums == right)
     }
 
     fn locate(&self) -> Option<Mismatch> {
-        let sums = self.sums();
-        let mut pairs = sums.iter().zip(&self.reference.sums);
-        let sums = pairs.find_map(|((stage, sums), right)| Some((*stage, *sums, right, differences(sums, right)?)));
-        let stage = STAGES[sums.as_ref().map_or(self.last_stage(), |(stage, ..)| *stage) as usize];
-        let (a, b) = (&self.picture, &self.reference.picture);
-        if let Some((first, wrong)) = differences(a, b) {
-            let channels = self.mode.channels();
-            let row = self.to.0 * channels;
+        let sums = self.sums().find_map(|(stage, sums, right)| Some((stage, sums, right, differences(sums, right)?)));
+        let last = self.last();
+        let final_stage = u64::from(self.back) * Leg::STAGES + last.last_stage(self.method);
+        let stage = sums.as_ref().map_or(final_stage, |(stage, ..)| *stage);
+        // In a stage of the leg there, a place in the picture that came back would mislead.
+        let in_last = stage >= u64::from(self.back) * Leg::STAGES;
+        let (a, b) = (&last.picture, &self.reference.picture);
+        if let (Some((first, wrong)), true) = (differences(a, b), in_last) {
+            let channels = last.mode.channels();
+            let row = last.to.0 * channels;
             let element = [first / row, first % row / channels, first % channels].map(|n| n as u64).to_vec();
             let (expected, actual) = (bits(&b[first]), bits(&a[first]));
-            return Some(Mismatch { stage, element, expected, actual, bits: 8, wrong });
+            return Some(Mismatch { stage: STAGES[stage as usize], element, expected, actual, bits: 8, wrong });
         }
         // Rounding hid it from the picture: the row is all that is known.
         let (_, sums, right, (first, wrong)) = sums?;
         let (expected, actual) = (bits(&right[first]), bits(&sums[first]));
-        Some(Mismatch { stage, element: vec![first as u64], expected, actual, bits: 32, wrong })
+        let element = vec![first as u64];
+        Some(Mismatch { stage: STAGES[stage as usize], element, expected, actual, bits: 32, wrong })
     }
 
     fn flip_input_bit(&mut self, fault: Fault) {

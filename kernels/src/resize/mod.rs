@@ -7,6 +7,7 @@ mod filter;
 mod float;
 mod kernel_f32;
 mod kernel_u8;
+mod leg;
 mod linear_cv;
 mod pictures;
 mod scalar;
