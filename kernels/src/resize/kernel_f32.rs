@@ -159,6 +159,15 @@ impl Job for FloatJob {
         self.resizers.iter().map(FloatResizer::operations).sum()
     }
 
+    fn pixels(&self) -> Option<u64> {
+        Some((self.from.0 * self.from.1 + self.to.0 * self.to.1) as u64)
+    }
+
+    fn bytes(&self) -> usize {
+        let floats = [&self.input, &self.there, &self.back, &self.reference.back];
+        floats.iter().map(|buffer| size_of_val(&buffer[..])).sum()
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(0, Relaxed);
         let Self { from, to, resizers: [first, second], input, there, back, .. } = self;

@@ -271,12 +271,12 @@ impl Job for ResizeJob {
     }
 
     fn pixels(&self) -> Option<u64> {
-        Some((self.to.0 * self.to.1) as u64)
+        Some(self.legs().iter().map(|leg| (leg.to.0 * leg.to.1) as u64).sum())
     }
 
     fn bytes(&self) -> usize {
-        // Output and reference.
-        self.input.len() + self.premultiplied.iter().map(Vec::len).sum::<usize>() + 2 * self.picture.len()
+        let made = self.legs().iter().map(|leg| leg.picture.len()).sum::<usize>();
+        self.input.len() + made + self.reference.picture.len()
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
