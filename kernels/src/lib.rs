@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod buffer;
 pub mod chain;
+mod conv;
 mod data;
 mod digest;
 mod gemm;
@@ -32,6 +33,10 @@ static GEMM_BF16_F32: gemm::Gemm<gemm::Bf16F32> = gemm::Gemm::new();
 static GEMM_U8S4_I32: gemm::Gemm<gemm::U8S4I32> = gemm::Gemm::new();
 static REGISTERS_VECTOR: registers::Registers<registers::Vector> = registers::Registers::new();
 static REGISTERS_GENERAL: registers::Registers<registers::General> = registers::Registers::new();
+static CONV3X3_F32: gemm::Gemm<conv::Conv3x3<gemm::F32>> = gemm::Gemm::new();
+static CONV3X3_F16: gemm::Gemm<conv::Conv3x3<gemm::F16F32>> = gemm::Gemm::new();
+static CONV3X3_BF16: gemm::Gemm<conv::Conv3x3<gemm::Bf16F32>> = gemm::Gemm::new();
+static CONV3X3_U8S8: gemm::Gemm<conv::Conv3x3<gemm::U8S8I32>> = gemm::Gemm::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -52,6 +57,10 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &resize::AREA_U8,
         &resize::LINEAR_CV_U8,
         &resize::LanczosF32,
+        &CONV3X3_F32,
+        &CONV3X3_F16,
+        &CONV3X3_BF16,
+        &CONV3X3_U8S8,
     ];
     ALL
 }

@@ -32,7 +32,7 @@ fn agree(kernel: &dyn Kernel, job: &mut dyn Job) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn variants_agree_on_fresh_inputs(seed: u64) {
@@ -99,7 +99,7 @@ proptest! {
 
 #[test]
 fn the_exact_check_sees_a_wrong_product() {
-    for name in ["gemm-u8s8-i32", "gemm-s8s8-i32", "gemm-u8s4-i32"] {
+    for name in ["gemm-u8s8-i32", "gemm-s8s8-i32", "gemm-u8s4-i32", "conv3x3-u8s8"] {
         let mut job = find(name).expect("in the list").new_job();
         for seed in 0..50 {
             job.generate(Size::Fresh, seed);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    Product, Shape,
+    Layout, Product, Rows, Shape,
     reference::{clear_padding, outer, row_major},
 };
 use crate::{
@@ -59,8 +59,8 @@ impl Product for Bf16F32 {
     }
 
     /// Elements of a row advance together, which changes nothing within a chain.
-    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
-        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+    fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self, L>(a, b, c, ks, |a, b, c| {
             let even = a[0].to_f32();
             let odd = a.get(1).map_or(0.0, |odd| odd.to_f32());
             for (c, b) in c.iter_mut().zip(b) {

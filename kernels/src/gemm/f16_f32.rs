@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    Product, Shape,
+    Layout, Product, Rows, Shape,
     reference::{clear_padding, outer, row_major},
 };
 use crate::{
@@ -56,8 +56,8 @@ impl Product for F16F32 {
     }
 
     /// Elements of a row advance together, which changes nothing within a chain.
-    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
-        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+    fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self, L>(a, b, c, ks, |a, b, c| {
             let a = a[0].to_f32();
             for (c, b) in c.iter_mut().zip(b) {
                 *c += a * b.to_f32();

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    Product, Shape,
+    Layout, Product, Rows, Shape,
     reference::{clear_padding, outer, row_major},
 };
 use crate::{
@@ -52,8 +52,8 @@ impl Product for F32 {
 
     /// By the `libm` crate's fused multiply-add: the C library's is wrong on some systems. Elements of a row advance together,
     /// which changes nothing within a chain.
-    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
-        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+    fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self, L>(a, b, c, ks, |a, b, c| {
             for (c, &b) in c.iter_mut().zip(b) {
                 *c = libm::fmaf(a[0], b, *c);
             }

@@ -1,9 +1,11 @@
-//! Matrix products: what all of them share. `C[M,N] = A[M,K] · B[K,N]`, A row-major; how B is stored is the product's own.
+//! Matrix products: what all of them share. `C[M,N] = A[M,K] · B[K,N]`; a [`Layout`] says where the rows of A are, how B is stored
+//! is the product's own.
 
 mod bf16_f32;
 mod f16_f32;
 mod f32;
 mod f64;
+mod layout;
 mod reference;
 mod s8s8_i32;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
@@ -21,7 +23,14 @@ use core::{
 use bytemuck::{Pod, Zeroable};
 
 pub(crate) use {
-    bf16_f32::Bf16F32, f16_f32::F16F32, f32::F32, f64::F64, s8s8_i32::S8S8I32, u8s4_i32::U8S4I32, u8s8_i32::U8S8I32,
+    bf16_f32::Bf16F32,
+    f16_f32::F16F32,
+    f32::F32,
+    f64::F64,
+    layout::{Layout, Rows, Shape},
+    s8s8_i32::S8S8I32,
+    u8s4_i32::U8S4I32,
+    u8s8_i32::U8S8I32,
 };
 
 use crate::{
@@ -38,14 +47,6 @@ const STAGE_MULTIPLY: u64 = 1;
 
 /// Dimensions of a fresh input.
 const FRESH: (usize, usize) = (33, 160);
-
-/// Dimensions of a product.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) m: usize,
-    pub(crate) n: usize,
-    pub(crate) k: usize,
-}
 
 /// What is particular to one product.
 pub(crate) trait Product: Tiles + Sync + Sized + 'static {
@@ -75,7 +76,7 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
     fn show_b(shape: Shape, b: &[Self::B]) -> Vec<u8>;
     /// The scalar reference: adds to C the products of these k, which begin at a whole word of B, by the order of arithmetic
     /// written at the head of the product's file.
-    fn reference(shape: Shape, a: &[Self::A], b: &[Self::B], c: &mut [Self::C], ks: Range<usize>);
+    fn reference<L: Layout>(a: Rows<'_, Self::A, L>, b: &[Self::B], c: &mut [Self::C], ks: Range<usize>);
     /// Takes from a row of C what its sums are too large by.
     #[cfg_attr(
         not(all(target_arch = "x86_64", not(feature = "scalar-only"))),
@@ -86,9 +87,41 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
         unreachable!("only integers are corrected")
     }
     /// See [`Job::freivalds`].
-    fn freivalds(shape: Shape, a: &[Self::A], b: &[Self::B], c: &[Self::C], rng: &mut Rng) -> Option<bool> {
-        let _ = (shape, a, b, c, rng);
+    fn freivalds<L: Layout>(a: Rows<'_, Self::A, L>, b: &[Self::B], c: &[Self::C], rng: &mut Rng) -> Option<bool> {
+        let _ = (a, b, c, rng);
         None
+    }
+}
+
+/// What a kernel multiplies.
+pub(crate) trait Work: Sync + 'static {
+    type Product: Product;
+    type Layout: Layout;
+    const NAME: &'static str;
+    const SUMMARY: &'static str;
+    const GOLDENS: &'static [Golden];
+    /// The names of what is shown of A, B and C.
+    const NAMES: [&'static str; 3];
+    /// Draws dimensions.
+    fn layout(size: Size, rng: &mut Rng) -> Self::Layout;
+}
+
+/// The product of two matrices.
+impl<P: Product> Work for P {
+    type Product = P;
+    /// A is a row-major matrix.
+    type Layout = Shape;
+    const NAME: &'static str = P::NAME;
+    const SUMMARY: &'static str = P::SUMMARY;
+    const GOLDENS: &'static [Golden] = P::GOLDENS;
+    const NAMES: [&'static str; 3] = ["a", "b", "c"];
+
+    fn layout(size: Size, rng: &mut Rng) -> Shape {
+        let mut any = || rng.within(FRESH.0, FRESH.1);
+        match size {
+            Size::Golden => P::GOLDEN,
+            Size::Fresh => Shape { m: any(), n: any(), k: any() },
+        }
     }
 }
 
@@ -103,8 +136,8 @@ impl<P> Tiles for P {}
 type Workspace = ();
 
 /// The buffers of one product.
-struct Data<'a, P: Product> {
-    a: &'a [P::A],
+struct Data<'a, P: Product, L> {
+    a: Rows<'a, P::A, L>,
     b: &'a [P::B],
     c: &'a mut [P::C],
     #[cfg_attr(
@@ -127,49 +160,50 @@ fn strike<P: Product>(c: &mut [P::C], n: usize, fault: Fault) {
 }
 
 /// The product by the scalar reference; blocks of k only exist so that a drill can strike between them.
-fn scalar<P: Product>(shape: Shape, data: Data<'_, P>, fault: Option<Fault>) {
+fn scalar<P: Product, L: Layout>(data: Data<'_, P, L>, fault: Option<Fault>) {
+    let Shape { n, k, .. } = data.a.layout.shape();
     data.c.fill(P::C::zeroed());
-    let steps = shape.k.div_ceil(P::GROUP);
+    let steps = k.div_ceil(P::GROUP);
     let block = P::GROUP * block_steps(steps, steps, fault.is_some());
-    for from in (0..shape.k).step_by(block) {
-        P::reference(shape, data.a, data.b, data.c, from..(from + block).min(shape.k));
+    for from in (0..k).step_by(block) {
+        P::reference(data.a, data.b, data.c, from..(from + block).min(k));
         if let (0, Some(fault)) = (from, fault) {
-            strike::<P>(data.c, shape.n, fault);
+            strike::<P>(data.c, n, fault);
         }
     }
 }
 
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
-fn vector<P: Product>(token: Token, shape: Shape, data: Data<'_, P>, stage: &AtomicU64, fault: Option<Fault>) {
-    let multiply = tile::Multiply { shape, data, stage, fault };
+fn vector<P: Product, L: Layout>(token: Token, data: Data<'_, P, L>, stage: &AtomicU64, fault: Option<Fault>) {
+    let multiply = tile::Multiply { data, stage, fault };
     P::with_tile(token, multiply).unwrap_or_else(|| no_such_variant(P::NAME, token));
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
-fn vector<P: Product>(token: Token, _: Shape, _: Data<'_, P>, _: &AtomicU64, _: Option<Fault>) {
+fn vector<P: Product, L: Layout>(token: Token, _: Data<'_, P, L>, _: &AtomicU64, _: Option<Fault>) {
     no_such_variant(P::NAME, token)
 }
 
 /// A product as a kernel.
-pub(crate) struct Gemm<P>(PhantomData<P>);
+pub(crate) struct Gemm<W>(PhantomData<W>);
 
-impl<P> Gemm<P> {
+impl<W> Gemm<W> {
     pub(crate) const fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<P: Product> Kernel for Gemm<P> {
+impl<W: Work> Kernel for Gemm<W> {
     fn name(&self) -> &'static str {
-        P::NAME
+        W::NAME
     }
 
     fn summary(&self) -> &'static str {
-        P::SUMMARY
+        W::SUMMARY
     }
 
     fn variants(&self) -> &'static [Variant] {
-        P::VARIANTS
+        W::Product::VARIANTS
     }
 
     fn stages(&self) -> &'static [&'static str] {
@@ -177,16 +211,16 @@ impl<P: Product> Kernel for Gemm<P> {
     }
 
     fn goldens(&self) -> &'static [Golden] {
-        P::GOLDENS
+        W::GOLDENS
     }
 
     fn new_job(&self) -> Box<dyn Job> {
-        Box::new(GemmJob::<P>::default())
+        Box::new(GemmJob::<W>::default())
     }
 
     #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
     fn peak(&self, token: Token, steps: u64) -> Option<u64> {
-        P::with_tile(token, tile::Peak { steps })
+        W::Product::with_tile(token, tile::Peak { steps })
     }
 
     #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
@@ -198,69 +232,72 @@ impl<P: Product> Kernel for Gemm<P> {
         if picture.is_some() {
             return Err(NoPicture);
         }
-        let mut job = GemmJob::<P>::default();
+        let mut job = GemmJob::<W>::default();
         job.generate(Size::Golden, seed);
         job.run(token, &AtomicU64::new(0), None);
-        let Shape { m, n, k } = job.shape;
-        let stage = |name: &str, element_type, shape: Vec<usize>, bytes: &[u8]| Stage {
-            name: name.into(),
-            element_type,
+        let [a, b, c] = job.layout.shown();
+        let shown_b = W::Product::show_b(job.layout.shape(), &job.b);
+        let stage = |at: usize, shape: Vec<usize>, bytes: &[u8]| Stage {
+            name: W::NAMES[at].into(),
+            element_type: W::Product::TYPES[at],
             shape,
             bytes: bytes.to_vec(),
         };
-        let b = P::show_b(job.shape, &job.b);
         Ok(vec![
-            stage("a", P::TYPES[0], vec![m, k], bytemuck::cast_slice(&job.a)),
-            stage("b", P::TYPES[1], vec![k, n], &b),
-            stage("c", P::TYPES[2], vec![m, n], bytemuck::cast_slice(&job.c)),
+            stage(0, a, bytemuck::cast_slice(&job.a)),
+            stage(1, b, &shown_b),
+            stage(2, c, bytemuck::cast_slice(&job.c)),
         ])
     }
 }
 
-struct GemmJob<P: Product> {
-    shape: Shape,
-    a: Buffer<P::A>,
-    b: Buffer<P::B>,
-    c: Buffer<P::C>,
-    reference: Buffer<P::C>,
+/// A product with its buffers.
+pub(crate) struct GemmJob<W: Work> {
+    layout: W::Layout,
+    pub(crate) a: Buffer<<W::Product as Product>::A>,
+    pub(crate) b: Buffer<<W::Product as Product>::B>,
+    pub(crate) c: Buffer<<W::Product as Product>::C>,
+    reference: Buffer<<W::Product as Product>::C>,
     scratch: Workspace,
 }
 
-impl<P: Product> Default for GemmJob<P> {
+impl<W: Work> Default for GemmJob<W> {
     fn default() -> Self {
-        let (a, b, c, reference) = Default::default();
-        Self { shape: Shape::default(), a, b, c, reference, scratch: Workspace::default() }
+        let (layout, a, b, c, reference) = Default::default();
+        Self { layout, a, b, c, reference, scratch: Workspace::default() }
     }
 }
 
-impl<P: Product> GemmJob<P> {
-    fn make(&mut self, shape: Shape, rng: &mut Rng) {
-        let Shape { m, n, k } = shape;
-        self.shape = shape;
-        self.a.resize(m * k);
-        self.b.resize(n.next_multiple_of(P::PANEL) * k.div_ceil(P::GROUP));
-        self.c.resize(m * n);
-        P::fill(rng, shape, &mut self.a, &mut self.b);
+impl<W: Work> GemmJob<W> {
+    pub(crate) fn make(&mut self, layout: W::Layout, rng: &mut Rng) {
+        let shape = layout.shape();
+        self.layout = layout;
+        self.a.resize(layout.len());
+        self.b.resize(shape.n.next_multiple_of(W::Product::PANEL) * shape.k.div_ceil(W::Product::GROUP));
+        self.c.resize(shape.m * shape.n);
+        W::Product::fill(rng, shape, &mut self.a, &mut self.b);
+        layout.clear(&mut self.a);
     }
 
-    fn dimensions(&self) -> [usize; 3] {
-        [self.shape.m, self.shape.n, self.shape.k]
+    fn digest(&self, buffers: &[&[u8]]) -> u64 {
+        digest(self.layout.dimensions().as_ref(), buffers)
+    }
+
+    fn rows(&self) -> Rows<'_, <W::Product as Product>::A, W::Layout> {
+        Rows { a: &self.a, layout: self.layout }
     }
 }
 
-impl<P: Product> Job for GemmJob<P> {
+impl<W: Work> Job for GemmJob<W> {
     fn generate(&mut self, size: Size, seed: u64) {
         let mut rng = Rng::new(seed);
-        let mut any = || rng.within(FRESH.0, FRESH.1);
-        let shape = match size {
-            Size::Golden => P::GOLDEN,
-            Size::Fresh => Shape { m: any(), n: any(), k: any() },
-        };
-        self.make(shape, &mut rng);
+        let layout = W::layout(size, &mut rng);
+        self.make(layout, &mut rng);
     }
 
     fn operations(&self) -> u64 {
-        2 * self.dimensions().iter().map(|&d| d as u64).product::<u64>()
+        let Shape { m, n, k } = self.layout.shape();
+        2 * m as u64 * n as u64 * k as u64
     }
 
     fn bytes(&self) -> usize {
@@ -274,26 +311,27 @@ impl<P: Product> Job for GemmJob<P> {
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_PACK, Relaxed);
-        let data = Data::<P> { a: &self.a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };
+        let a = Rows { a: &self.a, layout: self.layout };
+        let data = Data::<W::Product, _> { a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };
         match token {
             Token::Scalar => {
                 stage.store(STAGE_MULTIPLY, Relaxed);
-                scalar(self.shape, data, fault);
+                scalar(data, fault);
             }
-            token => vector(token, self.shape, data, stage, fault),
+            token => vector(token, data, stage, fault),
         }
     }
 
     fn input_digest(&self) -> u64 {
-        digest(&self.dimensions(), &[bytemuck::cast_slice(&self.a), bytemuck::cast_slice(&self.b)])
+        self.digest(&[bytemuck::cast_slice(&self.a), bytemuck::cast_slice(&self.b)])
     }
 
     fn output_digest(&self) -> u64 {
-        digest(&self.dimensions(), &[bytemuck::cast_slice(&self.c)])
+        self.digest(&[bytemuck::cast_slice(&self.c)])
     }
 
     fn reference_digest(&self) -> u64 {
-        digest(&self.dimensions(), &[bytemuck::cast_slice(&self.reference)])
+        self.digest(&[bytemuck::cast_slice(&self.reference)])
     }
 
     fn keep_reference(&mut self) {
@@ -308,16 +346,16 @@ impl<P: Product> Job for GemmJob<P> {
         let (first, wrong) = differences(&self.c, &self.reference)?;
         Some(Mismatch {
             stage: STAGES[STAGE_MULTIPLY as usize],
-            element: vec![(first / self.shape.n) as u64, (first % self.shape.n) as u64],
+            element: self.layout.element(first),
             expected: bits(&self.reference[first]),
             actual: bits(&self.c[first]),
-            bits: 8 * size_of::<P::C>() as u32,
+            bits: 8 * size_of_val(&self.c[first]) as u32,
             wrong,
         })
     }
 
     fn freivalds(&self, seed: u64) -> Option<bool> {
-        P::freivalds(self.shape, &self.a, &self.b, &self.c, &mut Rng::new(!seed))
+        W::Product::freivalds(self.rows(), &self.b, &self.c, &mut Rng::new(!seed))
     }
 
     fn flip_input_bit(&mut self, fault: Fault) {
@@ -341,6 +379,26 @@ pub(crate) fn no_such_variant(name: &str, token: Token) -> ! {
     panic!("{name} has no {} variant", token.isa().name())
 }
 
+/// Checks that every variant gives the reference's bits on inputs of any layout drawn.
+#[cfg(test)]
+pub(crate) fn agrees<W: Work>(inputs: usize, draw: impl Fn(&mut Rng) -> W::Layout) {
+    let mut rng = Rng::new(17);
+    let mut job = GemmJob::<W>::default();
+    let tokens: Vec<Token> = W::Product::VARIANTS.iter().filter_map(|variant| variant.isa.token()).collect();
+    for _ in 0..inputs {
+        job.make(draw(&mut rng), &mut rng);
+        job.run(crate::isa::Isa::Scalar.token().expect("everywhere"), &AtomicU64::new(0), None);
+        job.keep_reference();
+        let shape = job.layout.shape();
+        assert_ne!(job.freivalds(1), Some(false), "{} {shape:?}", W::NAME);
+        for &token in &tokens {
+            job.c.fill(<W::Product as Product>::C::zeroed());
+            job.run(token, &AtomicU64::new(0), None);
+            assert!(job.matches(), "{} {} {shape:?}: {:?}", W::NAME, token.isa().name(), job.locate());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,22 +406,10 @@ mod tests {
 
     /// Shapes smaller than any tile, with every remainder of tile, panel, word and block.
     fn agrees_on_every_edge<P: Product>() {
-        let mut rng = Rng::new(17);
-        let mut job = GemmJob::<P>::default();
-        let tokens: Vec<Token> = P::VARIANTS.iter().filter_map(|variant| variant.isa.token()).collect();
-        for _ in 0..600 {
+        agrees::<P>(3000, |rng| {
             let most = if rng.next() & 7 == 0 { 700 } else { 40 };
-            let shape = Shape { m: rng.within(1, 30), n: rng.within(1, 70), k: rng.within(1, most) };
-            job.make(shape, &mut rng);
-            job.run(Isa::Scalar.token().expect("everywhere"), &AtomicU64::new(0), None);
-            job.keep_reference();
-            assert_ne!(job.freivalds(1), Some(false), "{} {shape:?}", P::NAME);
-            for &token in &tokens {
-                job.c.copy_from(&vec![P::C::zeroed(); shape.m * shape.n]);
-                job.run(token, &AtomicU64::new(0), None);
-                assert!(job.matches(), "{} {} {shape:?}: {:?}", P::NAME, token.isa().name(), job.locate());
-            }
-        }
+            Shape { m: rng.within(1, 30), n: rng.within(1, 70), k: rng.within(1, most) }
+        });
     }
 
     #[test]

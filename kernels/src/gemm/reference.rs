@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytemuck::Zeroable;
 
-use super::{Product, Shape};
+use super::{Layout, Product, Rows, Shape};
 use crate::rng::Rng;
 
 /// Where the word of that k and column is.
@@ -16,21 +16,23 @@ pub(super) fn word_at<P: Product>(shape: Shape, k: usize, n: usize) -> usize {
 
 /// Passes by each row of A with the sums of a panel's columns, and by each word of these k with the panel's row of words, in
 /// ascending order: `step(a, b, c)` adds the products of one word.
-pub(super) fn outer<P: Product>(
-    shape: Shape,
-    a: &[P::A],
+pub(super) fn outer<P: Product, L: Layout>(
+    a: Rows<'_, P::A, L>,
     b: &[P::B],
     c: &mut [P::C],
     ks: Range<usize>,
     step: impl Fn(&[P::A], &[P::B], &mut [P::C]),
 ) {
+    let shape = a.layout.shape();
     let panels = b.chunks_exact(shape.k.div_ceil(P::GROUP) * P::PANEL);
     for (panel, from) in panels.zip((0..shape.n).step_by(P::PANEL)) {
         let columns = from..(from + P::PANEL).min(shape.n);
-        for (a, c) in a.chunks_exact(shape.k).zip(c.chunks_exact_mut(shape.n)) {
-            let words = panel[ks.start / P::GROUP * P::PANEL..].chunks_exact(P::PANEL);
-            for (a, words) in a[ks.clone()].chunks(P::GROUP).zip(words) {
-                step(a, words, &mut c[columns.clone()]);
+        for (row, c) in c.chunks_exact_mut(shape.n).enumerate() {
+            let mut words = panel[ks.start / P::GROUP * P::PANEL..].chunks_exact(P::PANEL);
+            for run in a.runs(row, ks.clone()) {
+                for (a, words) in run.chunks(P::GROUP).zip(&mut words) {
+                    step(a, words, &mut c[columns.clone()]);
+                }
             }
         }
     }

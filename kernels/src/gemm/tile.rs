@@ -12,11 +12,14 @@ use core::{
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Data, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_steps, strike};
+use super::{Data, Layout, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_steps, strike};
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
 /// What a tile reads of A and B in a block: B's part stays in the first-level cache while panels of A stream past it.
 pub(super) const BLOCK_BYTES: usize = 40 * 1024;
+
+/// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
+const LEFT_BYTES: usize = 160 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
@@ -97,14 +100,13 @@ pub(crate) struct Workspace {
 }
 
 /// The product by tiles.
-pub(super) struct Multiply<'a, P: Product> {
-    pub(super) shape: Shape,
-    pub(super) data: Data<'a, P>,
+pub(super) struct Multiply<'a, P: Product, L> {
+    pub(super) data: Data<'a, P, L>,
     pub(super) stage: &'a AtomicU64,
     pub(super) fault: Option<Fault>,
 }
 
-impl<P: Product> UseTile<P> for Multiply<'_, P> {
+impl<P: Product, L: Layout> UseTile<P> for Multiply<'_, P, L> {
     type Output = ();
 
     fn with<T: Tile<P>>(mut self, tile: T) {
@@ -115,49 +117,56 @@ impl<P: Product> UseTile<P> for Multiply<'_, P> {
     }
 }
 
-impl<P: Product> Multiply<'_, P> {
+impl<P: Product, L: Layout> Multiply<'_, P, L> {
     fn blocks<T: Tile<P>, const DRILL: bool>(&mut self, tile: T, fault: Fault) {
-        let Shape { m, n, k } = self.shape;
         let Data { a, b, c, scratch } = &mut self.data;
+        let Shape { m, n, k } = a.layout.shape();
         let steps = k.div_ceil(P::GROUP);
         let block = block_steps(steps, T::BLOCK, DRILL);
-        let rows = m.next_multiple_of(T::ROWS);
-        let left: &mut [T::Left] = scratch.left.room_for(rows * T::BLOCK);
+        let chunk = (LEFT_BYTES / (T::BLOCK * size_of::<T::Left>())).min(m).next_multiple_of(T::ROWS);
+        let left: &mut [T::Left] = scratch.left.room_for(chunk * T::BLOCK);
         let edge: &mut [P::C] = scratch.edge.room_for(T::ROWS * T::COLS);
         let correction: &mut [P::C] = scratch.correction.room_for(n.next_multiple_of(T::COLS));
         correction.fill(P::C::zeroed());
-        left[m * T::BLOCK..].fill(T::Left::zeroed());
         for from in (0..steps).step_by(block) {
             let to = (from + block).min(steps);
-            self.stage.store(STAGE_PACK, Relaxed);
             let ks = from * P::GROUP..(to * P::GROUP).min(k);
-            for (row, left) in a.chunks_exact(k).zip(left.chunks_exact_mut(T::BLOCK)) {
-                tile.pack_left(&row[ks.clone()], &mut left[..to - from]);
-            }
-            self.stage.store(STAGE_MULTIPLY, Relaxed);
-            for col in (0..n).step_by(T::COLS) {
-                let width = T::COLS.min(n - col);
-                let words = &b[from * P::PANEL..];
-                let right = Right { words, stride: steps * P::PANEL, column: col, steps: to - from };
-                for (left, row) in left.chunks_exact(T::ROWS * T::BLOCK).zip((0..m).step_by(T::ROWS)) {
-                    let sums = &mut c[row * n + col..];
-                    for row in T::ROWS..2 * T::ROWS {
-                        prefetch(sums, row * n);
-                    }
-                    if width == T::COLS && row + T::ROWS <= m {
-                        tile.multiply(left, right, sums, n, from == 0);
-                    } else {
-                        // What of this tile lies outside of C is computed and not kept.
-                        let inside = T::ROWS.min(m - row);
-                        let rows = |n: usize| n * T::COLS..n * T::COLS + width;
-                        (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
-                        tile.multiply(left, right, edge, T::COLS, from == 0);
-                        (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
+            for above in (0..m).step_by(chunk) {
+                let rows = above..(above + chunk).min(m);
+                self.stage.store(STAGE_PACK, Relaxed);
+                left[rows.len() * T::BLOCK..rows.len().next_multiple_of(T::ROWS) * T::BLOCK].fill(T::Left::zeroed());
+                for (row, mut left) in rows.clone().zip(left.chunks_exact_mut(T::BLOCK)) {
+                    for run in a.runs(row, ks.clone()) {
+                        let (here, after) = left.split_at_mut(run.len().div_ceil(P::GROUP));
+                        tile.pack_left(run, here);
+                        left = after;
                     }
                 }
-                if T::CORRECTS {
-                    // Now that its words are near.
-                    tile.correct(right, &mut correction[col..][..T::COLS]);
+                self.stage.store(STAGE_MULTIPLY, Relaxed);
+                for col in (0..n).step_by(T::COLS) {
+                    let width = T::COLS.min(n - col);
+                    let words = &b[from * P::PANEL..];
+                    let right = Right { words, stride: steps * P::PANEL, column: col, steps: to - from };
+                    for (left, row) in left.chunks_exact(T::ROWS * T::BLOCK).zip(rows.clone().step_by(T::ROWS)) {
+                        let sums = &mut c[row * n + col..];
+                        for row in T::ROWS..2 * T::ROWS {
+                            prefetch(sums, row * n);
+                        }
+                        if width == T::COLS && row + T::ROWS <= m {
+                            tile.multiply(left, right, sums, n, from == 0);
+                        } else {
+                            // What of this tile lies outside of C is computed and not kept.
+                            let inside = T::ROWS.min(m - row);
+                            let rows = |n: usize| n * T::COLS..n * T::COLS + width;
+                            (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                            tile.multiply(left, right, edge, T::COLS, from == 0);
+                            (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
+                        }
+                    }
+                    if T::CORRECTS && above == 0 {
+                        // Now that its words are near.
+                        tile.correct(right, &mut correction[col..][..T::COLS]);
+                    }
                 }
             }
             if DRILL && from == 0 {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    Product, Shape,
+    Layout, Product, Rows, Shape,
     reference::{clear_padding, freivalds, outer, row_major, word_at},
 };
 use crate::{
@@ -65,8 +65,8 @@ impl Product for U8S4I32 {
         bytemuck::cast_slice(&row_major::<Self, _>(shape, b, weight)).to_vec()
     }
 
-    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
-        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+    fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self, L>(a, b, c, ks, |a, b, c| {
             let a: [i32; 8] = core::array::from_fn(|k| a.get(k).map_or(0, |&a| i32::from(a)));
             for (c, b) in c.iter_mut().zip(b) {
                 for (k, a) in a.iter().enumerate() {
@@ -76,8 +76,9 @@ impl Product for U8S4I32 {
         });
     }
 
-    fn freivalds(shape: Shape, a: &[A], b: &[B], c: &[C], rng: &mut Rng) -> Option<bool> {
-        let a = |m: usize, k: usize| i32::from(a[m * shape.k + k]);
+    fn freivalds<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &[C], rng: &mut Rng) -> Option<bool> {
+        let shape = a.layout.shape();
+        let a = |m: usize, k: usize| i32::from(a.at(m, k));
         let b = |k: usize, n: usize| i32::from(weight(b[word_at::<Self>(shape, k, n)], k % 8));
         Some(freivalds(shape, a, b, c, rng))
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    Product, Shape,
+    Layout, Product, Rows, Shape,
     reference::{clear_padding, freivalds, outer, row_major, word_at},
 };
 use crate::{
@@ -56,8 +56,8 @@ impl Product for U8S8I32 {
         bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, k| word[k])).to_vec()
     }
 
-    fn reference(shape: Shape, a: &[A], b: &[B], c: &mut [C], ks: Range<usize>) {
-        outer::<Self>(shape, a, b, c, ks, |a, b, c| {
+    fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
+        outer::<Self, L>(a, b, c, ks, |a, b, c| {
             let at = |k: usize| a.get(k).map_or(0, |&a| i32::from(a));
             let a = [at(0), at(1), at(2), at(3)];
             for (c, b) in c.iter_mut().zip(b) {
@@ -68,8 +68,9 @@ impl Product for U8S8I32 {
         });
     }
 
-    fn freivalds(shape: Shape, a: &[A], b: &[B], c: &[C], rng: &mut Rng) -> Option<bool> {
-        let a = |m: usize, k: usize| i32::from(a[m * shape.k + k]);
+    fn freivalds<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &[C], rng: &mut Rng) -> Option<bool> {
+        let shape = a.layout.shape();
+        let a = |m: usize, k: usize| i32::from(a.at(m, k));
         let b = |k: usize, n: usize| i32::from(b[word_at::<Self>(shape, k, n)][k % 4]);
         Some(freivalds(shape, a, b, c, rng))
     }

@@ -10,6 +10,10 @@ macro_rules! goldens {
 }
 
 goldens! {
+    conv3x3_bf16: CONV3X3_BF16,
+    conv3x3_f16: CONV3X3_F16,
+    conv3x3_f32: CONV3X3_F32,
+    conv3x3_u8s8: CONV3X3_U8S8,
     gemm_bf16_f32: GEMM_BF16_F32,
     gemm_f16_f32: GEMM_F16_F32,
     gemm_f32: GEMM_F32,
