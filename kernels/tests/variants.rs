@@ -32,7 +32,7 @@ fn agree(kernel: &dyn Kernel, job: &mut dyn Job) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn variants_agree_on_fresh_inputs(seed: u64) {

@@ -1,10 +1,10 @@
 //! 3x3 convolutions with a border of one pixel of zeros, as the layers of RRDBNet are: implicit products of matrices, whose A is
-//! gathered from the picture as it is packed and never made as a whole. A row of it is an output pixel's surroundings, k being
+//! read from the picture where it lies and never made. A row of it is an output pixel's surroundings, k being
 //! `(ky, kx, channel)` in that order; B holds a column an output feature. Each kernel adds up as the product of matrices of its types
 //! does, by the order written at the head of that product's file.
 
 use alloc::{vec, vec::Vec};
-use core::{marker::PhantomData, ops::Range};
+use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
@@ -36,7 +36,7 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Numbers of a row of the picture with its border.
+    /// Numbers of a line of the picture with its border.
     fn stride(self) -> usize {
         (self.width + TAPS - 1) * self.channels
     }
@@ -61,15 +61,20 @@ impl Layout for Surroundings {
         ]
     }
 
-    /// One run for each row of pixels.
-    #[inline(always)]
-    fn runs<A>(self, a: &[A], row: usize, ks: Range<usize>) -> impl Iterator<Item = &[A]> {
-        let pixel = row / self.width * self.stride() + row % self.width * self.channels;
-        let run = TAPS * self.channels;
-        (0..TAPS).filter_map(move |ky| {
-            let (from, to) = (ks.start.max(ky * run), ks.end.min((ky + 1) * run));
-            (from < to).then(|| &a[pixel + ky * self.stride()..][from - ky * run..to - ky * run])
-        })
+    fn lines(self) -> (usize, usize) {
+        (self.height + TAPS - 1, self.stride())
+    }
+
+    fn band(self) -> usize {
+        self.width
+    }
+
+    fn run(self) -> usize {
+        TAPS * self.channels
+    }
+
+    fn at(self, row: usize, run: usize, line: usize, group: usize) -> usize {
+        (row / self.width + run) * line + row % self.width * self.channels / group
     }
 
     fn clear<A: Pod>(self, a: &mut [A]) {

@@ -77,7 +77,10 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, register_tile, store},
+        gemm::tile::{
+            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak,
+            register_tile, store,
+        },
         isa::Token,
     };
 
@@ -97,8 +100,7 @@ mod vector {
     register_tile!(
         Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[Bf16; 2]] |k: [Bf16; 2]| [k], samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
-        zero: _mm512_setzero_ps(), load_sum: load!(_mm512_loadu_ps), store_sum: store!(_mm512_storeu_ps),
-        load: load!(_mm512_loadu_ps),
+        zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: [Bf16; 2]| _mm512_castsi512_ps(_mm512_set1_epi32(bytemuck::cast(a))),
         step: |sum, a: __m512, b: __m512| {
             // SAFETY: the same 512 bits.
@@ -108,8 +110,10 @@ mod vector {
     );
 
     /// Without the dot product, the odd k and then the even one are converted: they are the upper halves of f32.
-    fn odd_first([even, odd]: [Bf16; 2]) -> [f32; 2] {
-        [odd.to_f32(), even.to_f32()]
+    #[inline(always)]
+    fn odd_first(k: [Bf16; 2]) -> [f32; 2] {
+        let k = u64::from(bytemuck::cast::<_, u32>(k));
+        bytemuck::cast(k & 0xffff_0000 | k << 48)
     }
 
     macro_rules! convert {
@@ -132,19 +136,18 @@ mod vector {
     convert!(convert_xmm, "sse4.1", __m128i => __m128, _mm_castsi128_ps, _mm_and_si128, _mm_set1_epi32, _mm_slli_epi32);
 
     register_tile!(
-        Bf16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 8 x 3 x 16, parts: 2,
+        Bf16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
-        zero: _mm512_setzero_ps(), load_sum: load!(_mm512_loadu_ps), store_sum: store!(_mm512_storeu_ps),
-        load: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words, part), part),
-        in_registers: |word, part| convert_zmm(_mm512_castps_si512(word), part),
+        zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
+        unpack: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: f32| _mm512_set1_ps(a),
         step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
-        zero: _mm256_setzero_ps(), load_sum: load!(_mm256_loadu_ps), store_sum: store!(_mm256_storeu_ps),
-        load: |words: *const u8, part| {
+        zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
+        unpack: |words: *const u8, part| {
             // SAFETY: the caller points to as many words as the vector holds, and the load needs no alignment.
             unsafe { if part == 0 { _mm256_cvtneobf16_ps(words.cast()) } else { _mm256_cvtneebf16_ps(words.cast()) } }
         },
@@ -154,19 +157,17 @@ mod vector {
     register_tile!(
         Bf16F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
-        zero: _mm256_setzero_ps(), load_sum: load!(_mm256_loadu_ps), store_sum: store!(_mm256_storeu_ps),
-        load: |words, part| convert_ymm(load!(_mm256_loadu_si256)(words, part), part),
-        in_registers: |word, part| convert_ymm(_mm256_castps_si256(word), part),
+        zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
+        unpack: |words, part| convert_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: f32| _mm256_set1_ps(a),
         step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
     register_tile!(
         Bf16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
-        zero: _mm_setzero_ps(), load_sum: load!(_mm_loadu_ps), store_sum: store!(_mm_storeu_ps),
-        load: |words, part| convert_xmm(load!(_mm_loadu_si128)(words, part), part),
-        in_registers: |word, part| convert_xmm(_mm_castps_si128(word), part),
+        zero: _mm_setzero_ps(), load: load!(_mm_loadu_ps), store: store!(_mm_storeu_ps),
+        unpack: |words, part| convert_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: f32| _mm_set1_ps(a),
-        step: |sum, a, b| _mm_add_ps(sum, _mm_mul_ps(a, b)),
+        row: multiply_add!(ps), peak: multiply_add_peak!(ps),
     );
 }

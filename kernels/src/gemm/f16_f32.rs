@@ -72,7 +72,10 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, register_tile, store},
+        gemm::tile::{
+            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak,
+            register_tile, store,
+        },
         isa::Token,
     };
 
@@ -93,29 +96,26 @@ mod vector {
     }
 
     register_tile!(
-        F16F32, ZmmFp16(Avx512Fp16), "avx512f,avx512bw,avx512fp16", zmm_reg, 8 x 3 x 16, parts: 1,
+        F16F32, ZmmFp16(Avx512Fp16), "avx512f,avx512bw,avx512fp16", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
-        zero: _mm512_setzero_ps(), load_sum: load!(_mm512_loadu_ps), store_sum: store!(_mm512_storeu_ps),
-        load: |words, part| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words, part))),
-        in_registers: |word, _| _mm512_cvtxph_ps(_mm512_castph512_ph256(_mm512_castps_ph(word))),
+        zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
+        unpack: |words, _| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words))),
         broadcast: |a: f32| _mm512_set1_ps(a),
         step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 8 x 3 x 16, parts: 1,
+        F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
-        zero: _mm512_setzero_ps(), load_sum: load!(_mm512_loadu_ps), store_sum: store!(_mm512_storeu_ps),
-        load: |words, part| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words, part)),
-        in_registers: |word, _| _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_castps_si512(word))),
+        zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
+        unpack: |words, _| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words)),
         broadcast: |a: f32| _mm512_set1_ps(a),
         step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
-        zero: _mm256_setzero_ps(), load_sum: load!(_mm256_loadu_ps), store_sum: store!(_mm256_storeu_ps),
-        load: |words, part| _mm256_cvtph_ps(load!(_mm_loadu_si128)(words, part)),
-        in_registers: |word, _| _mm256_cvtph_ps(_mm256_castsi256_si128(_mm256_castps_si256(word))),
+        zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
+        unpack: |words, _| _mm256_cvtph_ps(load!(_mm_loadu_si128)(words)),
         broadcast: |a: f32| _mm256_set1_ps(a),
         step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
@@ -135,10 +135,9 @@ mod vector {
     register_tile!(
         F16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 1,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
-        zero: _mm_setzero_ps(), load_sum: load!(_mm_loadu_ps), store_sum: store!(_mm_storeu_ps),
-        load: |words, part| convert(load!(_mm_loadl_epi64)(words, part)),
-        in_registers: |word, _| convert(_mm_castps_si128(word)),
+        zero: _mm_setzero_ps(), load: load!(_mm_loadu_ps), store: store!(_mm_storeu_ps),
+        unpack: |words, _| convert(load!(_mm_loadl_epi64)(words)),
         broadcast: |a: f32| _mm_set1_ps(a),
-        step: |sum, a, b| _mm_add_ps(sum, _mm_mul_ps(a, b)),
+        row: multiply_add!(ps), peak: multiply_add_peak!(ps),
     );
 }

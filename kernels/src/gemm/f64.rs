@@ -67,7 +67,7 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, register_tile, store},
+        gemm::tile::{BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, register_tile, store},
         isa::Token,
     };
 
@@ -84,16 +84,14 @@ mod vector {
     register_tile!(
         F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 8, parts: 1,
         left: [f64] |k: [f64; 1]| k, samples: 1.0, 1.0;
-        zero: _mm512_setzero_pd(), load_sum: load!(_mm512_loadu_pd), store_sum: store!(_mm512_storeu_pd),
-        load: load!(_mm512_loadu_pd),
+        zero: _mm512_setzero_pd(), load: load!(_mm512_loadu_pd), store: store!(_mm512_storeu_pd),
         broadcast: |a: f64| _mm512_set1_pd(a),
         step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
     );
     register_tile!(
         F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1,
         left: [f64] |k: [f64; 1]| k, samples: 1.0, 1.0;
-        zero: _mm256_setzero_pd(), load_sum: load!(_mm256_loadu_pd), store_sum: store!(_mm256_storeu_pd),
-        load: load!(_mm256_loadu_pd),
+        zero: _mm256_setzero_pd(), load: load!(_mm256_loadu_pd), store: store!(_mm256_storeu_pd),
         broadcast: |a: f64| _mm256_set1_pd(a),
         step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
     );

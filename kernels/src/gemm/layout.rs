@@ -1,7 +1,7 @@
 //! Where the rows of A are: in a matrix, or gathered from what a matrix is never made of.
 
 use alloc::{vec, vec::Vec};
-use core::{iter, ops::Range};
+use core::ops::Range;
 
 use bytemuck::Pod;
 
@@ -13,7 +13,7 @@ pub(crate) struct Shape {
     pub(crate) k: usize,
 }
 
-/// How A lies in memory.
+/// How A lies in memory: in lines, which its rows are or run through.
 pub(crate) trait Layout: Copy + Default + Send + Sync + 'static {
     /// Of the product.
     fn shape(self) -> Shape;
@@ -21,15 +21,21 @@ pub(crate) trait Layout: Copy + Default + Send + Sync + 'static {
     fn dimensions(self) -> impl AsRef<[usize]>;
     /// The shapes that A, B and C are shown in.
     fn shown(self) -> [Vec<usize>; 3];
-    /// The runs of neighbours in memory that those k of a row are, in order; each begins at a whole word of B if `ks` does.
-    fn runs<A>(self, a: &[A], row: usize, ks: Range<usize>) -> impl Iterator<Item = &[A]>;
+    /// How many lines there are, and how long they are.
+    fn lines(self) -> (usize, usize);
+    /// Rows, one after another, that are equally far apart in memory.
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", not(feature = "scalar-only"))),
+        expect(dead_code, reason = "only tiles have several rows")
+    )]
+    fn band(self) -> usize;
+    /// Consecutive k that are neighbours in memory: all of them, or a whole number of words of B.
+    fn run(self) -> usize;
+    /// Where a run of a row begins, counted in words of `group` elements, when it is so many words from a line to the next.
+    fn at(self, row: usize, run: usize, line: usize, group: usize) -> usize;
     /// Sets to zero what A holds around its numbers.
     fn clear<A: Pod>(self, a: &mut [A]) {
         let _ = a;
-    }
-    /// Elements of A.
-    fn len(self) -> usize {
-        self.shown()[0].iter().product()
     }
     /// The place in C as it is shown.
     fn element(self, mut at: usize) -> Vec<u64> {
@@ -57,9 +63,20 @@ impl Layout for Shape {
         [vec![m, k], vec![k, n], vec![m, n]]
     }
 
-    #[inline(always)]
-    fn runs<A>(self, a: &[A], row: usize, ks: Range<usize>) -> impl Iterator<Item = &[A]> {
-        iter::once(&a[row * self.k..][ks])
+    fn lines(self) -> (usize, usize) {
+        (self.m, self.k)
+    }
+
+    fn band(self) -> usize {
+        self.m
+    }
+
+    fn run(self) -> usize {
+        self.k
+    }
+
+    fn at(self, row: usize, _: usize, line: usize, _: usize) -> usize {
+        row * line
     }
 }
 
@@ -71,10 +88,15 @@ pub(crate) struct Rows<'a, A, L> {
 }
 
 impl<'a, A: Copy, L: Layout> Rows<'a, A, L> {
-    /// See [`Layout::runs`].
+    /// The runs of neighbours in memory that those k of a row are, in order; each begins at a whole word of B if `ks` does.
     #[inline(always)]
     pub(super) fn runs(self, row: usize, ks: Range<usize>) -> impl Iterator<Item = &'a [A]> {
-        self.layout.runs(self.a, row, ks)
+        let (run, (_, line)) = (self.layout.run(), self.layout.lines());
+        (ks.start / run..ks.end.div_ceil(run)).map(move |number| {
+            let first = number * run;
+            let here = ks.start.max(first) - first..ks.end.min(first + run) - first;
+            &self.a[self.layout.at(row, number, line, 1)..][here]
+        })
     }
 
     /// An element.

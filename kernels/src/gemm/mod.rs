@@ -77,15 +77,6 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
     /// The scalar reference: adds to C the products of these k, which begin at a whole word of B, by the order of arithmetic
     /// written at the head of the product's file.
     fn reference<L: Layout>(a: Rows<'_, Self::A, L>, b: &[Self::B], c: &mut [Self::C], ks: Range<usize>);
-    /// Takes from a row of C what its sums are too large by.
-    #[cfg_attr(
-        not(all(target_arch = "x86_64", not(feature = "scalar-only"))),
-        expect(dead_code, reason = "only vectors need it")
-    )]
-    fn subtract(row: &mut [Self::C], correction: &[Self::C]) {
-        let _ = (row, correction);
-        unreachable!("only integers are corrected")
-    }
     /// See [`Job::freivalds`].
     fn freivalds<L: Layout>(a: Rows<'_, Self::A, L>, b: &[Self::B], c: &[Self::C], rng: &mut Rng) -> Option<bool> {
         let _ = (a, b, c, rng);
@@ -272,7 +263,8 @@ impl<W: Work> GemmJob<W> {
     pub(crate) fn make(&mut self, layout: W::Layout, rng: &mut Rng) {
         let shape = layout.shape();
         self.layout = layout;
-        self.a.resize(layout.len());
+        let (lines, line) = layout.lines();
+        self.a.resize(lines * line);
         self.b.resize(shape.n.next_multiple_of(W::Product::PANEL) * shape.k.div_ceil(W::Product::GROUP));
         self.c.resize(shape.m * shape.n);
         W::Product::fill(rng, shape, &mut self.a, &mut self.b);

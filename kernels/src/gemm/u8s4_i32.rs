@@ -90,7 +90,10 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, multiply_add, register_tile, store},
+        gemm::tile::{
+            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak,
+            register_tile, store,
+        },
         isa::Token,
     };
 
@@ -108,8 +111,13 @@ mod vector {
     }
 
     /// For the dot product: the even k, then the odd ones.
-    fn even_first([a, b, c, d, e, f, g, h]: [u8; 8]) -> [[u8; 4]; 2] {
-        [[a, c, e, g], [b, d, f, h]]
+    #[inline(always)]
+    fn even_first(k: [u8; 8]) -> [[u8; 4]; 2] {
+        let k = u64::from_le_bytes(k);
+        // The bytes in pairs of two and of four, sorted.
+        let k = k & 0xff00_00ff_ff00_00ff | (k & 0x0000_ff00_0000_ff00) << 8 | (k & 0x00ff_0000_00ff_0000) >> 8;
+        let k = k & 0xffff_0000_0000_ffff | (k & 0x0000_0000_ffff_0000) << 16 | (k & 0x0000_ffff_0000_0000) >> 16;
+        bytemuck::cast(k)
     }
 
     macro_rules! look_up {
@@ -151,27 +159,31 @@ mod vector {
     );
 
     register_tile!(
-        U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 8 x 3 x 16, parts: 2,
+        U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 2,
         left: [[u8; 4]] even_first, samples: [1; 4], [S4x2(0x11); 4];
-        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
-        load: |words, part| look_up_zmm(load!(_mm512_loadu_si512)(words, part), part),
-        in_registers: look_up_zmm,
+        zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
+        unpack: |words, part| look_up_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
         U8S4I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 2,
         left: [[u8; 4]] even_first, samples: [1; 4], [S4x2(0x11); 4];
-        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
-        load: |words, part| look_up_ymm(load!(_mm256_loadu_si256)(words, part), part),
-        in_registers: look_up_ymm,
+        zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
+        unpack: |words, part| look_up_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
     );
 
     /// Without the dot product, weights are widened to 16 bits and multiplied in pairs: k 0 and 4, 1 and 5, 2 and 6, 3 and 7.
-    fn four_apart([a, b, c, d, e, f, g, h]: [u8; 8]) -> [[i16; 2]; 4] {
-        [[a, e], [b, f], [c, g], [d, h]].map(|pair| pair.map(i16::from))
+    #[inline(always)]
+    fn four_apart(k: [u8; 8]) -> [[i16; 2]; 4] {
+        let k = u64::from_le_bytes(k);
+        let two = |first: u32| {
+            let [lower, upper] = [k >> (8 * first), k >> (8 * first + 32)];
+            lower & 0xff | (upper & 0xff) << 16 | (lower & 0xff00) << 24 | (upper & 0xff00) << 40
+        };
+        bytemuck::cast([two(0), two(2)])
     }
 
     macro_rules! sign_extend {
@@ -194,30 +206,27 @@ mod vector {
     sign_extend!(sign_extend_xmm, __m128i, "sse4.1", _mm_slli_epi16, _mm_srai_epi16);
 
     register_tile!(
-        U8S4I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 8 x 3 x 16, parts: 4,
+        U8S4I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 4,
         left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
-        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
-        load: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words, part), part),
-        in_registers: sign_extend_zmm,
+        zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
+        unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(zmm, sum, a, b),
+        row: multiply_add!(zmm), peak: multiply_add_peak!(zmm),
     );
     register_tile!(
         U8S4I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 4,
         left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
-        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
-        load: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words, part), part),
-        in_registers: sign_extend_ymm,
+        zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
+        unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(ymm, sum, a, b),
+        row: multiply_add!(ymm), peak: multiply_add_peak!(ymm),
     );
     register_tile!(
         U8S4I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 4,
         left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
-        zero: _mm_setzero_si128(), load_sum: load!(_mm_loadu_si128), store_sum: store!(_mm_storeu_si128),
-        load: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words, part), part),
-        in_registers: sign_extend_xmm,
+        zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
+        unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(xmm, sum, a, b),
+        row: multiply_add!(xmm), peak: multiply_add_peak!(xmm),
     );
 }

@@ -83,8 +83,8 @@ mod vector {
     use super::*;
     use crate::{
         gemm::tile::{
-            BLOCK_BYTES, Right, Tile, Tiles, UseTile, groups, load, multiply_add, pairs, register_tile,
-            sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store,
+            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak, pairs,
+            register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store,
         },
         isa::Token,
     };
@@ -105,44 +105,39 @@ mod vector {
     register_tile!(
         U8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[u8; 4]] |k: [u8; 4]| [k], samples: [1; 4], [1; 4];
-        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
-        load: load!(_mm512_loadu_si512),
+        zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
         U8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1,
         left: [[u8; 4]] |k: [u8; 4]| [k], samples: [1; 4], [1; 4];
-        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
-        load: load!(_mm256_loadu_si256),
+        zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
     );
     register_tile!(
-        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 8 x 3 x 16, parts: 2,
+        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
         left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
-        zero: _mm512_setzero_si512(), load_sum: load!(_mm512_loadu_si512), store_sum: store!(_mm512_storeu_si512),
-        load: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words, part), part),
-        in_registers: sign_extend_zmm,
+        zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
+        unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(zmm, sum, a, b),
+        row: multiply_add!(zmm), peak: multiply_add_peak!(zmm),
     );
     register_tile!(
         U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,
         left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
-        zero: _mm256_setzero_si256(), load_sum: load!(_mm256_loadu_si256), store_sum: store!(_mm256_storeu_si256),
-        load: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words, part), part),
-        in_registers: sign_extend_ymm,
+        zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
+        unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(ymm, sum, a, b),
+        row: multiply_add!(ymm), peak: multiply_add_peak!(ymm),
     );
     register_tile!(
         U8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
         left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
-        zero: _mm_setzero_si128(), load_sum: load!(_mm_loadu_si128), store_sum: store!(_mm_storeu_si128),
-        load: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words, part), part),
-        in_registers: sign_extend_xmm,
+        zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
+        unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| multiply_add!(xmm, sum, a, b),
+        row: multiply_add!(xmm), peak: multiply_add_peak!(xmm),
     );
 }
