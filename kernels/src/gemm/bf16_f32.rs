@@ -41,8 +41,8 @@ impl Product for Bf16F32 {
         Variant::of(Isa::Scalar),
     ];
     const GOLDENS: &'static [Golden] = goldens::GEMM_BF16_F32;
-    // 32 M multiply-adds in 0.8 MiB.
-    const GOLDEN: Shape = Shape { m: 144, n: 288, k: 768 };
+    // 28 M multiply-adds in 0.7 MiB, and packed in 1 MiB.
+    const GOLDEN: Shape = Shape { m: 192, n: 256, k: 576 };
     const TYPES: [&'static str; 3] = ["bfloat16", "bfloat16", "float32"];
     const GROUP: usize = 2;
     const STRIKES: Range<u32> = 30..31;
@@ -99,7 +99,7 @@ mod vector {
 
     register_tile!(
         Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
-        left: [[Bf16; 2]] |k: [Bf16; 2]| [k], samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
+        left: [[Bf16; 2]] |k: [Bf16; 2]| [k], unchanged: true, samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: [Bf16; 2]| _mm512_castsi512_ps(_mm512_set1_epi32(bytemuck::cast(a))),
         step: |sum, a: __m512, b: __m512| {

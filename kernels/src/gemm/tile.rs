@@ -16,7 +16,10 @@ use super::{Data, Layout, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_step
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
 /// What a tile reads of A and B in a block: B's part stays in the first-level cache while rows of A stream past it.
-pub(super) const BLOCK_BYTES: usize = 140 * 1024;
+pub(super) const BLOCK_BYTES: usize = 96 * 1024;
+
+/// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
+const LEFT_BYTES: usize = 256 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
@@ -30,6 +33,8 @@ pub(crate) trait Tile<P: Product>: Copy {
     const UNPACKED: usize;
     /// Whether its sums are too large by what [`Self::correct`] takes off their start.
     const CORRECTS: bool;
+    /// Whether A packed is A as it is, where lines are whole words.
+    const UNCHANGED: bool;
     /// Packs consecutive k of one row.
     fn pack_left(self, row: &[P::A], left: &mut [Self::Left]);
     /// Converts the words of these columns: `[step][part][column]`.
@@ -57,10 +62,10 @@ pub(crate) struct Left<'a, T> {
 }
 
 impl<T> Left<'_, T> {
-    /// Panics unless all that the tile reads is there.
+    /// Whether all that a tile of so many rows reads is there.
     #[inline(always)]
-    pub(super) fn check(&self, rows: usize) {
-        assert!(self.runs > 0 && (rows - 1) * self.row + (self.runs - 1) * self.run + self.steps <= self.words.len());
+    pub(super) fn reaches(&self, rows: usize) -> bool {
+        self.runs > 0 && (rows - 1) * self.row + (self.runs - 1) * self.run + self.steps <= self.words.len()
     }
 }
 
@@ -158,16 +163,24 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
         let (lines, line) = layout.lines();
         let (band, run_steps) = (layout.band(), layout.run().div_ceil(P::GROUP));
         let runs = k.div_ceil(layout.run());
-        let (block_runs, block) = block_of(runs, run_steps, T::BLOCK, DRILL);
+        let next_row = |line| if band > 1 { layout.at(1, 0, line, P::GROUP) } else { 0 };
+        // Rows so far apart would fall into the same sets of the first-level cache.
+        let collide = band > 1 && (next_row(line / P::GROUP) * size_of::<T::Left>()).is_multiple_of(1024);
+        let as_is: &[T::Left] = match line.is_multiple_of(P::GROUP) && !collide {
+            true if T::UNCHANGED => bytemuck::try_cast_slice(a.a).unwrap_or_default(),
+            _ => &[],
+        };
         // Lines that are rows are packed block by block, so that a block's rows follow one another.
         let by_block = (lines, line) == (m, k);
+        let most =
+            if by_block && as_is.is_empty() { (LEFT_BYTES / (m * size_of::<T::Left>())).max(64) } else { usize::MAX };
+        let (block_runs, block) = block_of(runs, run_steps, most.min(T::BLOCK), DRILL);
         let packed_words = if by_block { block } else { line.div_ceil(P::GROUP) };
         let packed_line = apart::<T::Left>(packed_words);
-        let place = |row, run| layout.at(row, run, packed_line, P::GROUP);
-        let next_row = if band > 1 { place(1, 0) } else { 0 };
-        // A tile may have more rows than are left.
-        let packed = lines * packed_line;
-        let left: &mut [T::Left] = scratch.left.room_for(packed + T::ROWS * next_row);
+        // The last tiles may have more rows than are left.
+        let (packed, first_packed) =
+            (lines * packed_line, if as_is.is_empty() { 0 } else { lines.saturating_sub(T::ROWS + runs) });
+        let left: &mut [T::Left] = scratch.left.room_for(packed + T::ROWS * next_row(packed_line));
         left[packed..].fill(T::Left::zeroed());
         let right = |column, from, steps| Right {
             words: &b[from * P::PANEL..],
@@ -195,7 +208,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                 self.stage.store(STAGE_PACK, Relaxed);
                 let words = packed_words.min(line.div_ceil(P::GROUP) - packed_from);
                 let ks = packed_from * P::GROUP..((packed_from + words) * P::GROUP).min(line);
-                for (line, left) in a.a.chunks_exact(line).zip(left.chunks_exact_mut(packed_line)) {
+                for (line, left) in a.a.chunks_exact(line).zip(left.chunks_exact_mut(packed_line)).skip(first_packed) {
                     tile.pack_left(&line[ks.clone()], &mut left[..words]);
                 }
                 self.stage.store(STAGE_MULTIPLY, Relaxed);
@@ -206,8 +219,14 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                 tile.unpack_right(right, unpacked);
                 let start = first.then_some(&start[col..][..T::COLS]);
                 for row in (0..m).step_by(band).flat_map(|band_row| (band_row..band_row + band).step_by(T::ROWS)) {
-                    let words = &left[place(row, run) + from - packed_from..];
-                    let left = Left { words, row: next_row, run: packed_line, runs, steps };
+                    let view = |words, line, from| {
+                        let words =
+                            <[T::Left]>::get(words, layout.at(row, run, line, P::GROUP) + from..).unwrap_or_default();
+                        Left { words, row: next_row(line), run: line, runs, steps }
+                    };
+                    let left = Some(view(as_is, line / P::GROUP, from))
+                        .filter(|left| left.reaches(T::ROWS))
+                        .unwrap_or_else(|| view(left, packed_line, from - packed_from));
                     let inside = T::ROWS.min(band - row % band);
                     let sums = &mut c[row * n + col..];
                     for row in T::ROWS..2 * T::ROWS {
@@ -333,7 +352,7 @@ macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
         $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
-        left: [$left:ty] $pack:expr, samples: $left_sample:expr, $right_sample:expr;
+        left: [$left:ty] $pack:expr, $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
         $(correct: $correct:expr, add: $add:expr, subtract: $subtract:expr,)?
@@ -352,6 +371,7 @@ macro_rules! register_tile {
                 BLOCK_BYTES / (right + Self::ROWS * size_of::<Self::Left>())
             };
             const UNPACKED: usize = 0 $(+ { let _ = stringify!($unpack); $parts * Self::COLS })?;
+            const UNCHANGED: bool = false $(|| $unchanged)?;
             const CORRECTS: bool = false $(|| { let _ = stringify!($correct); true })?;
 
             fn pack_left(self, row: &[A], left: &mut [Self::Left]) {
@@ -429,7 +449,7 @@ macro_rules! register_tile {
                     const APART: usize = 3;
                     let Sums { sums, stride, start } = sums;
                     let from = start.map_or((sums.as_ptr(), stride), |start| (start[..COLS].as_ptr(), 0));
-                    left.check($rows);
+                    assert!(left.reaches($rows));
                     assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
                     // SAFETY: within `sums` or `start`, as asserted.
                     let from = |row: usize, vector: usize| unsafe { from.0.add(row * from.1 + vector * $lanes) };

@@ -45,8 +45,8 @@ impl Product for U8S4I32 {
         Variant::of(Isa::Scalar),
     ];
     const GOLDENS: &'static [Golden] = goldens::GEMM_U8S4_I32;
-    // 85 M multiply-adds in 0.8 MiB.
-    const GOLDEN: Shape = Shape { m: 144, n: 288, k: 2048 };
+    // 64 M multiply-adds in 0.6 MiB, and packed in 0.9 MiB.
+    const GOLDEN: Shape = Shape { m: 192, n: 288, k: 1152 };
     const TYPES: [&'static str; 3] = ["uint8", "int8", "int32"];
     const GROUP: usize = 8;
     const STRIKES: Range<u32> = 0..32;
