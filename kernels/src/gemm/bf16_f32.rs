@@ -4,19 +4,14 @@
 //! denormals; no kind of data has any, nor sums that are, so there is nothing to flush. A missing odd k counts as zero,
 //! which changes no sum: none is ever -0. A pair of k shares a word of B.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{
-    Layout, Product, Rows, Shape,
-    reference::{clear_padding, outer, row_major},
-};
+use super::{Layout, Product, Rows, Shape, reference::outer};
 use crate::{
-    data::{self, Bf16, Kind, Side},
+    data::Bf16,
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
-    rng::Rng,
 };
 
 /// The product's type.
@@ -30,6 +25,7 @@ impl Product for Bf16F32 {
     type A = A;
     type B = B;
     type C = C;
+    type Weight = Bf16;
     const NAME: &'static str = "gemm-bf16-f32";
     const SUMMARY: &'static str = "bf16 matrix product summed in f32, in the order of VDPBF16PS";
     const VARIANTS: &'static [Variant] = &[
@@ -46,17 +42,6 @@ impl Product for Bf16F32 {
     const TYPES: [&'static str; 3] = ["bfloat16", "bfloat16", "float32"];
     const GROUP: usize = 2;
     const STRIKES: Range<u32> = 30..31;
-
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, b.as_flattened_mut());
-        clear_padding::<Self>(shape, b, |word, used| word[used..].fill(Bf16(0)));
-    }
-
-    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
-        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, k| word[k])).to_vec()
-    }
 
     /// Elements of a row advance together, which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {

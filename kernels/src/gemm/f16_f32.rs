@@ -2,19 +2,14 @@
 //! `c = c + a[m][k] * b[k][n]` for k = 0, 1, 2 ... The product of two half floats is exact in f32, so that a multiplication and an
 //! addition give the bits of a fused multiply-add. Variants convert B on the fly, and A once a block.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{
-    Layout, Product, Rows, Shape,
-    reference::{clear_padding, outer, row_major},
-};
+use super::{Layout, Product, Rows, Shape, reference::outer};
 use crate::{
-    data::{self, F16, Kind, Side},
+    data::F16,
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
-    rng::Rng,
 };
 
 /// The product's type.
@@ -28,6 +23,7 @@ impl Product for F16F32 {
     type A = A;
     type B = B;
     type C = C;
+    type Weight = F16;
     const NAME: &'static str = "gemm-f16-f32";
     const SUMMARY: &'static str = "f16 matrix product summed in f32, one chain an element in ascending k";
     const VARIANTS: &'static [Variant] = &[
@@ -43,17 +39,6 @@ impl Product for F16F32 {
     const TYPES: [&'static str; 3] = ["float16", "float16", "float32"];
     const GROUP: usize = 1;
     const STRIKES: Range<u32> = 30..31;
-
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, b);
-        clear_padding::<Self>(shape, b, |_, _| unreachable!("a word is one k"));
-    }
-
-    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
-        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, _| word)).to_vec()
-    }
 
     /// Elements of a row advance together, which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {

@@ -2,19 +2,13 @@
 //! `c = fma(a[m][k], b[k][n], c)` for k = 0, 1, 2 ... Every variant keeps to it, whatever its tile or block, so all share one
 //! digest. There is no SSE variant: without the fused instruction it would be another product.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{
-    Layout, Product, Rows, Shape,
-    reference::{clear_padding, outer, row_major},
-};
+use super::{Layout, Product, Rows, Shape, reference::outer};
 use crate::{
-    data::{self, Kind, Side},
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
-    rng::Rng,
 };
 
 /// The product's type.
@@ -28,6 +22,7 @@ impl Product for F32 {
     type A = A;
     type B = B;
     type C = C;
+    type Weight = f32;
     const NAME: &'static str = "gemm-f32";
     const SUMMARY: &'static str = "f32 matrix product, one fused chain an element in ascending k";
     const VARIANTS: &'static [Variant] =
@@ -38,17 +33,6 @@ impl Product for F32 {
     const TYPES: [&'static str; 3] = ["float32", "float32", "float32"];
     const GROUP: usize = 1;
     const STRIKES: Range<u32> = 30..31;
-
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, b);
-        clear_padding::<Self>(shape, b, |_, _| unreachable!("a word is one k"));
-    }
-
-    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
-        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, _| word)).to_vec()
-    }
 
     /// By the `libm` crate's fused multiply-add: the C library's is wrong on some systems. Elements of a row advance together,
     /// which changes nothing within a chain.
@@ -99,6 +83,7 @@ mod vector {
     #[cfg(test)]
     mod tests {
         use super::*;
+        use crate::rng::Rng;
 
         #[test]
         fn the_reference_multiply_add_is_the_hardwares() {

@@ -17,6 +17,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::{
     marker::PhantomData,
     ops::Range,
+    slice,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -33,8 +34,11 @@ pub(crate) use {
     u8s8_i32::U8S8I32,
 };
 
+use reference::{clear_padding, row_major};
+
 use crate::{
     buffer::Buffer,
+    data::{self, Kind, Number, Side},
     digest::{bits, differences, digest, flip},
     isa::Token,
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
@@ -50,9 +54,11 @@ const FRESH: (usize, usize) = (33, 160);
 
 /// What is particular to one product.
 pub(crate) trait Product: Tiles + Sync + Sized + 'static {
-    type A: Pod + Send;
+    type A: Number + Send;
     /// A word: [`Self::GROUP`] consecutive k of a column.
     type B: Pod + Send;
+    /// What words are made of, and what B is shown in.
+    type Weight: Number;
     type C: Pod + Default + Send;
     const NAME: &'static str;
     const SUMMARY: &'static str;
@@ -71,9 +77,21 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
     const STRIKES: Range<u32>;
 
     /// Makes A and B.
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [Self::A], b: &mut [Self::B]);
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [Self::A], b: &mut [Self::B]) {
+        let kind = Kind::choose(rng);
+        data::fill(rng, kind, Side::A, a);
+        data::fill(rng, kind, Side::B, bytemuck::cast_slice_mut::<_, Self::Weight>(b));
+        clear_padding::<Self>(shape, b, Self::clear);
+    }
+    /// Sets to zero what a word holds from that k on.
+    fn clear(word: &mut Self::B, used: usize) {
+        bytemuck::cast_slice_mut::<_, Self::Weight>(slice::from_mut(word))[used..].fill(Self::Weight::zeroed());
+    }
     /// The bytes of B as it is shown: row-major `K x N`.
-    fn show_b(shape: Shape, b: &[Self::B]) -> Vec<u8>;
+    fn show_b(shape: Shape, b: &[Self::B]) -> Vec<u8> {
+        let weight = |word, k| bytemuck::cast_slice::<_, Self::Weight>(slice::from_ref(&word))[k];
+        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, weight)).to_vec()
+    }
     /// The scalar reference: adds to C the products of these k, which begin at a whole word of B, by the order of arithmetic
     /// written at the head of the product's file.
     fn reference<L: Layout>(a: Rows<'_, Self::A, L>, b: &[Self::B], c: &mut [Self::C], ks: Range<usize>);

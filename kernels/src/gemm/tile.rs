@@ -487,7 +487,7 @@ macro_rules! register_tile {
                                 *row = row.wrapping_add(1);
                                 // Keeps the compiler from making a pointer of its own for every row.
                                 // SAFETY: no instruction at all.
-                                unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(nomem, nostack, preserves_flags)) };
+                                unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(readonly, nostack, preserves_flags)) };
                             }
                         }
                     }

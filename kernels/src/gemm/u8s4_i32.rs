@@ -7,10 +7,10 @@ use core::ops::Range;
 
 use super::{
     Layout, Product, Rows, Shape,
-    reference::{clear_padding, freivalds, outer, row_major, word_at},
+    reference::{freivalds, outer, row_major, word_at},
 };
 use crate::{
-    data::{self, Kind, S4x2, Side},
+    data::S4x2,
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
@@ -34,6 +34,7 @@ impl Product for U8S4I32 {
     type A = A;
     type B = B;
     type C = C;
+    type Weight = S4x2;
     const NAME: &'static str = "gemm-u8s4-i32";
     const SUMMARY: &'static str = "matrix product of u8 with int4 weights unpacked on the fly, summed in i32";
     const VARIANTS: &'static [Variant] = &[
@@ -51,14 +52,9 @@ impl Product for U8S4I32 {
     const GROUP: usize = 8;
     const STRIKES: Range<u32> = 0..32;
 
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, b.as_flattened_mut());
-        clear_padding::<Self>(shape, b, |word, used| {
-            let kept = u32::MAX >> (32 - 4 * used);
-            *word = bytemuck::cast((bytemuck::cast::<B, u32>(*word).to_le() & kept).to_le());
-        });
+    fn clear(word: &mut B, used: usize) {
+        let kept = u32::MAX >> (32 - 4 * used);
+        *word = bytemuck::cast((bytemuck::cast::<B, u32>(*word).to_le() & kept).to_le());
     }
 
     fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {

@@ -2,15 +2,13 @@
 //! a column share a word of B, as libraries keep weights for the dot-product instructions. Sums are exact modulo 2^32, so any
 //! order gives the same bits.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
     Layout, Product, Rows, Shape,
-    reference::{clear_padding, freivalds, outer, row_major, word_at},
+    reference::{freivalds, outer, word_at},
 };
 use crate::{
-    data::{self, Kind, Side},
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
@@ -28,6 +26,7 @@ impl Product for U8S8I32 {
     type A = A;
     type B = B;
     type C = C;
+    type Weight = i8;
     const NAME: &'static str = "gemm-u8s8-i32";
     const SUMMARY: &'static str = "int8 matrix product, u8 x s8 summed in i32, as quantised inference does it";
     const VARIANTS: &'static [Variant] = &[
@@ -44,17 +43,6 @@ impl Product for U8S8I32 {
     const TYPES: [&'static str; 3] = ["uint8", "int8", "int32"];
     const GROUP: usize = 4;
     const STRIKES: Range<u32> = 0..32;
-
-    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, b.as_flattened_mut());
-        clear_padding::<Self>(shape, b, |word, used| word[used..].fill(0));
-    }
-
-    fn show_b(shape: Shape, b: &[B]) -> Vec<u8> {
-        bytemuck::cast_slice(&row_major::<Self, _>(shape, b, |word, k| word[k])).to_vec()
-    }
 
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
         outer::<Self, L>(a, b, c, ks, |a, b, c| {
