@@ -106,3 +106,15 @@ instruction_sets! {
     /// AVX-512 F, BW and FP16.
     Avx512Fp16, "avx512-fp16", ["avx512f", "avx512bw", "avx512fp16"];
 }
+
+impl From<AvxVnni> for Avx2Fma {
+    fn from(_: AvxVnni) -> Self {
+        Self(())
+    }
+}
+
+impl From<Avx512Vnni> for Avx512F {
+    fn from(_: Avx512Vnni) -> Self {
+        Self(())
+    }
+}

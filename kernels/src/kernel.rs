@@ -98,7 +98,7 @@ pub struct Stage {
     pub bytes: Vec<u8>,
 }
 
-/// This kernel takes no picture.
+/// This kernel takes no picture, or none so small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPicture;
 
@@ -117,6 +117,10 @@ pub trait Kernel: Sync {
     /// Whether [`Job::load_picture`] works.
     fn takes_pictures(&self) -> bool {
         false
+    }
+    /// The least width and height, in pixels, of a picture that it takes.
+    fn picture_side_min(&self) -> usize {
+        1
     }
     /// Whether taking and freeing memory is part of its work: the declared exception to the rule of [`Job`].
     fn allocates(&self) -> bool {
@@ -139,7 +143,8 @@ pub trait Kernel: Sync {
 pub trait Job: Send {
     /// Makes the input; the same bits on every machine.
     fn generate(&mut self, size: Size, seed: u64);
-    /// Takes a picture as input, the seed choosing the rest; false if the kernel takes none.
+    /// Takes a picture as input, the seed choosing the rest; false if the kernel takes none, or none so small. A program that the
+    /// kernel is taken from made its choices as seed 0 does.
     fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool {
         let _ = (picture, seed);
         false

@@ -16,6 +16,8 @@ mod gemm;
 mod goldens;
 mod isa;
 mod kernel;
+mod picture;
+mod pipeline;
 mod registers;
 mod resize;
 mod resonance;
@@ -37,6 +39,10 @@ static CONV3X3_F32: gemm::Gemm<conv::Conv3x3<gemm::F32>> = gemm::Gemm::new();
 static CONV3X3_F16: gemm::Gemm<conv::Conv3x3<gemm::F16F32>> = gemm::Gemm::new();
 static CONV3X3_BF16: gemm::Gemm<conv::Conv3x3<gemm::Bf16F32>> = gemm::Gemm::new();
 static CONV3X3_U8S8: gemm::Gemm<conv::Conv3x3<gemm::U8S8I32>> = gemm::Gemm::new();
+static WEBUI_UPSCALE: pipeline::Pipeline<pipeline::Upscale> = pipeline::Pipeline::new();
+static WEBUI_ADETAILER: pipeline::Pipeline<pipeline::ADetailer> = pipeline::Pipeline::new();
+static PICTURE_MOVES: pipeline::Pipeline<pipeline::PictureMoves> = pipeline::Pipeline::new();
+static PICTURE_MASKS: pipeline::Pipeline<pipeline::PictureMasks> = pipeline::Pipeline::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -61,6 +67,10 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &CONV3X3_F16,
         &CONV3X3_BF16,
         &CONV3X3_U8S8,
+        &WEBUI_UPSCALE,
+        &WEBUI_ADETAILER,
+        &PICTURE_MOVES,
+        &PICTURE_MASKS,
     ];
     ALL
 }

@@ -21,6 +21,8 @@ goldens! {
     gemm_s8s8_i32: GEMM_S8S8_I32,
     gemm_u8s4_i32: GEMM_U8S4_I32,
     gemm_u8s8_i32: GEMM_U8S8_I32,
+    picture_masks: PICTURE_MASKS,
+    picture_moves: PICTURE_MOVES,
     registers_general: REGISTERS_GENERAL,
     registers_vector: REGISTERS_VECTOR,
     resize_area_u8: RESIZE_AREA_U8,
@@ -30,4 +32,6 @@ goldens! {
     resize_lanczos_u8: RESIZE_LANCZOS_U8,
     resize_linear_cv_u8: RESIZE_LINEAR_CV_U8,
     resonance: RESONANCE,
+    webui_adetailer: WEBUI_ADETAILER,
+    webui_upscale: WEBUI_UPSCALE,
 }

@@ -279,6 +279,10 @@ impl Job for ResizeJob {
         self.input.len() + made + self.reference.picture.len()
     }
 
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        see(&mut self.input);
+    }
+
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         let [there, back] = &mut self.legs;
         there.run(self.method, token, &self.input, (stage, 0), fault);

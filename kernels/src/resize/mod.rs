@@ -20,9 +20,9 @@ mod vector;
 
 pub(crate) use kernel_f32::LanczosF32;
 pub(crate) use kernel_u8::{AREA_U8, BICUBIC_U8, BILINEAR_U8, LANCZOS_U8, LINEAR_CV_U8};
-#[expect(unused_imports, reason = "pipelines resize with them")]
 pub(crate) use {
     engine::{Pass, Resizer, Watch},
     filter::Filter,
     linear_cv::LinearCv,
+    pictures::paint,
 };
