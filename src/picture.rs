@@ -34,6 +34,13 @@ pub enum PictureError {
     },
 }
 
+/// Width and height that a PNG says it has.
+pub fn size(source: impl BufRead + Seek) -> Result<(usize, usize), PictureError> {
+    let mut decoder = png::Decoder::new_with_limits(source, png::Limits { bytes: DECODER_BYTES_MAX });
+    let header = decoder.read_header_info()?;
+    Ok((header.width as usize, header.height as usize))
+}
+
 /// Decodes a PNG to 8-bit RGB. Alpha is left out; a 16-bit sample keeps its high byte, except that 16-bit grey without alpha
 /// is clipped at 255: so does Pillow.
 pub fn decode(source: impl BufRead + Seek) -> Result<Picture, PictureError> {

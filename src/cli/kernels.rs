@@ -90,7 +90,7 @@ pub struct KernelArgs {
     /// A PNG picture to work on.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// The seed of the input; decimal or 0x...
+    /// The seed of the input, or of what a picture leaves open; decimal or 0x...
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     seed: Option<u64>,
     /// Write the last stage's values, row-major and little-endian.
@@ -143,8 +143,12 @@ pub fn kernel(args: &KernelArgs) -> Result<u8, CliError> {
         }
     };
     let picture = args.image.as_deref().map(picture::read).transpose()?;
+    if let (Some(path), Some(picture)) = (&args.image, &picture) {
+        picture::check_size(path, picture, &[kernel])?;
+    }
     let json = JsonTarget::open(args.json.as_deref())?;
-    let seed = args.seed.unwrap_or_else(|| kernel.goldens()[0].seed);
+    // What the seed chooses besides a picture, seed 0 chooses as the program does that the kernel is taken from.
+    let seed = args.seed.unwrap_or_else(|| if picture.is_some() { 0 } else { kernel.goldens()[0].seed });
     let stages = kernel
         .show(token, seed, picture.as_ref())
         .map_err(|_| usage(format!("--image: {} takes no picture", kernel.name())))?;

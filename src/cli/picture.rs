@@ -2,14 +2,39 @@
 
 use std::{fs::File, io::BufReader, path::Path};
 
-use oddcore_kernels::Picture;
+use oddcore_kernels::{Kernel, Picture};
 
 use super::CliError;
-use crate::picture;
+use crate::picture::{self, PictureError};
 
 /// Decodes the file at `path`.
 pub fn read(path: &Path) -> Result<Picture, CliError> {
-    let error = |why: String| CliError::Usage(format!("--image {}: {why}", path.display()));
-    let file = File::open(path).map_err(|e| error(e.to_string()))?;
-    picture::decode(BufReader::new(file)).map_err(|e| error(e.to_string()))
+    with(path, picture::decode)
+}
+
+/// Width and height of the picture in the file at `path`.
+pub fn size(path: &Path) -> Result<(usize, usize), CliError> {
+    with(path, picture::size)
+}
+
+fn with<T>(path: &Path, look: fn(BufReader<File>) -> Result<T, PictureError>) -> Result<T, CliError> {
+    let file = File::open(path).map_err(|e| refused(path, e))?;
+    look(BufReader::new(file)).map_err(|e| refused(path, e))
+}
+
+/// Refuses a picture that is too small for all of these kernels that take pictures, if there are any: a run without it would look
+/// like one with it.
+pub fn check_size(path: &Path, picture: &Picture, kernels: &[&dyn Kernel]) -> Result<(), CliError> {
+    let takers = kernels.iter().filter(|kernel| kernel.takes_pictures());
+    let Some(easiest) = takers.min_by_key(|kernel| kernel.picture_side_min()) else { return Ok(()) };
+    let (width, height, least) = (picture.width, picture.height, easiest.picture_side_min());
+    if width.min(height) >= least {
+        return Ok(());
+    }
+    let name = easiest.name();
+    Err(refused(path, format!("{width}x{height} pixels are too few for {name}, which takes {least}x{least} or more")))
+}
+
+fn refused(path: &Path, why: impl std::fmt::Display) -> CliError {
+    CliError::Usage(format!("--image {}: {why}", path.display()))
 }

@@ -116,8 +116,9 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let until_s = args.until.as_deref().map(|text| duration::parse("--until", text)).transpose()?;
     let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
     let kernels = selection::kernels(args.kernels.as_deref())?;
+    let chosen: Vec<_> = kernels.iter().filter_map(|name| oddcore_kernels::find(name)).collect();
     for image in &args.image {
-        picture::read(image)?;
+        picture::check_size(image, &picture::read(image)?, &chosen)?;
     }
     let machine = read_machine(args.place.root.as_deref())?;
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, output::JsonTarget};
+use super::{CliError, output::JsonTarget, picture};
 use crate::{
     journal::{self, Journal, record::RunStarted},
     platform,
@@ -44,7 +44,7 @@ impl Session {
         let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.standing.next_step);
         let mut screen = Screen::new(&self.run, next_step, &what);
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
-        let pictures = images.len() as u32;
+        let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();
         let host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)));
         let interrupter = host.interrupter();
@@ -53,7 +53,7 @@ impl Session {
         let outcome = Supervisor::run(Setup {
             run: self.run,
             so_far: self.so_far,
-            images: pictures,
+            images: sizes,
             drill: self.drill,
             host: Box::new(host),
             clock: Box::new(SystemClock),

@@ -67,8 +67,8 @@ pub struct Setup<'a> {
     pub run: RunStarted,
     /// What came of it so far, where the run is gone on with.
     pub so_far: Option<SoFar>,
-    /// The user's pictures take part as so many inputs of the kernels that take pictures.
-    pub images: u32,
+    /// Width and height of the user's pictures, which take part as inputs of the kernels that take them.
+    pub images: Vec<(usize, usize)>,
     /// A drill; it ends as soon as its fault was found and looked into.
     pub drill: Option<Drill>,
     /// Where workers live.
@@ -86,7 +86,7 @@ pub struct Setup<'a> {
 /// One run.
 pub struct Supervisor<'a> {
     run: RunStarted,
-    images: u32,
+    images: Vec<(usize, usize)>,
     drill: Option<Drill>,
     host: Box<dyn WorkerHost>,
     clock: Box<dyn Clock>,

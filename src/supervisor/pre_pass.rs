@@ -16,7 +16,7 @@ use crate::{
 
 /// Fresh inputs of a kernel in one run.
 const FRESH_CASES: u64 = 64;
-/// Seeds with which each of the user's pictures is used: one for each target size.
+/// Seeds with which each of the user's pictures is used: they choose the target's size, or what else the kernel leaves open.
 const PICTURE_SEEDS: u64 = 4;
 
 impl Supervisor<'_> {
@@ -26,6 +26,7 @@ impl Supervisor<'_> {
         let kernels =
             oddcore_kernels::all().iter().copied().filter(|kernel| used.iter().any(|name| name == kernel.name()));
         let kernels: Vec<&'static dyn Kernel> = kernels.collect();
+        self.note_unused_pictures(&kernels);
         for kernel in kernels {
             let cases = self.cases(kernel, step);
             for &core in &step.cores {
@@ -49,10 +50,32 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Says which of the user's pictures are used in part or not at all.
+    fn note_unused_pictures(&mut self, kernels: &[&dyn Kernel]) {
+        let takers: Vec<_> = kernels.iter().filter(|kernel| kernel.takes_pictures()).collect();
+        let mut notes = Vec::new();
+        for (path, &(width, height)) in self.run.images.iter().zip(&self.images) {
+            if takers.is_empty() {
+                notes.push(format!("{path} is not used: no kernel of this run takes pictures"));
+            }
+            for kernel in takers.iter().filter(|kernel| !takes(***kernel, (width, height))) {
+                let (name, least) = (kernel.name(), kernel.picture_side_min());
+                notes.push(format!(
+                    "{name} does not take {path}: {width}x{height} pixels, and it needs {least}x{least}"
+                ));
+            }
+        }
+        for text in notes {
+            // Once: cores that are tried one by one come here one by one.
+            if !self.outcome.notes.contains(&text) {
+                self.note(text);
+            }
+        }
+    }
+
     fn cases(&self, kernel: &dyn Kernel, step: &Step) -> Vec<Case> {
         let fresh = (0..FRESH_CASES).map(|n| Case { source: Source::Fresh, seed: Hex(scatter(step.seed.0, n)) });
-        let images = if kernel.takes_pictures() { self.images } else { 0 };
-        let pictures = (0..images).flat_map(|picture| {
+        let pictures = (0..).zip(&self.images).filter(|(_, size)| takes(kernel, **size)).flat_map(|(picture, _)| {
             (0..PICTURE_SEEDS).map(move |seed| Case { source: Source::Picture(picture), seed: Hex(seed) })
         });
         fresh.chain(pictures).collect()
@@ -150,6 +173,11 @@ impl Supervisor<'_> {
         finding.suspects = suspects;
         self.book_finding(first, finding);
     }
+}
+
+/// Whether the kernel takes a picture of this width and height.
+fn takes(kernel: &dyn Kernel, (width, height): (usize, usize)) -> bool {
+    kernel.takes_pictures() && width.min(height) >= kernel.picture_side_min()
 }
 
 /// The variant that votes.

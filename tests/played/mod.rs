@@ -382,7 +382,7 @@ impl Play<'_> {
         Supervisor::run(Setup {
             run,
             so_far,
-            images: 0,
+            images: Vec::new(),
             drill: None,
             host: Box::new(host),
             clock: Box::new(PlayedClock(now)),

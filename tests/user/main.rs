@@ -14,6 +14,7 @@ mod machine;
 mod manners;
 #[cfg(target_os = "linux")]
 mod outside;
+mod pictures;
 mod profiles;
 mod schema;
 mod trees;
