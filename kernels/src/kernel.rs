@@ -151,8 +151,8 @@ pub trait Job: Send {
     }
     /// Operations of one run; a multiply-add counts two.
     fn operations(&self) -> u64;
-    /// Pixels of the picture that one run makes: what the throughput of a kernel of pictures is counted in. `None` for
-    /// others.
+    /// Pixels of the pictures that one run makes, of a chain of stages those that it begins with: what the throughput of a kernel
+    /// of pictures is counted in. `None` for others.
     fn pixels(&self) -> Option<u64> {
         None
     }

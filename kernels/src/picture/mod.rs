@@ -7,6 +7,8 @@ pub(crate) mod convert;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod lanes;
 pub(crate) mod masks;
+#[cfg(test)]
+mod tests;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod vector;
 

@@ -215,6 +215,10 @@ impl<C: Chain> Job for ChainJob<C> {
         self.chain.operations(&self.source)
     }
 
+    fn pixels(&self) -> Option<u64> {
+        Some((self.source.width * self.source.height) as u64)
+    }
+
     fn bytes(&self) -> usize {
         let values = self.sets.iter().flatten().map(|output| output.bytes().len()).sum::<usize>();
         self.source.rgb.len() + values + self.reference.values.len()
