@@ -87,6 +87,12 @@ instruction_sets! {
     X64, "x86-64", ["sse2"];
     /// SSE up to 4.1, 128 bits.
     Sse41, "sse4.1", ["sse4.1"];
+    /// SSE up to 4.2, 128 bits.
+    Sse42, "sse4.2", ["sse4.2"];
+    /// AES-NI, with the products without carry and the checksum of SSE 4.2, 128 bits.
+    AesNi, "aes-ni", ["aes", "pclmulqdq", "sse4.2"];
+    /// SHA-NI, 128 bits.
+    ShaNi, "sha-ni", ["sha", "sse4.1"];
     /// AVX2 and FMA, 256 bits.
     Avx2Fma, "avx2", ["avx2", "fma"];
     /// AVX2, FMA and the conversion of half floats.
@@ -97,12 +103,16 @@ instruction_sets! {
     AvxVnni, "avx-vnni", ["avx2", "fma", "avxvnni"];
     /// AVX2, FMA and the dot product of signed bytes.
     AvxVnniInt8, "avx-vnni-int8", ["avx2", "fma", "avxvnniint8"];
+    /// AVX2, FMA and AES-NI in 256 bits.
+    Vaes, "vaes", ["avx2", "fma", "aes", "pclmulqdq", "vaes", "vpclmulqdq"];
     /// AVX-512 F and BW.
     Avx512F, "avx512", ["avx512f", "avx512bw"];
     /// AVX-512 F, BW and VNNI.
     Avx512Vnni, "avx512-vnni", ["avx512f", "avx512bw", "avx512vnni"];
     /// AVX-512 F, BW and BF16.
     Avx512Bf16, "avx512-bf16", ["avx512f", "avx512bw", "avx512bf16"];
+    /// AVX-512 F, BW and AES-NI in 512 bits.
+    Avx512Vaes, "avx512-vaes", ["avx512f", "avx512bw", "aes", "pclmulqdq", "vaes", "vpclmulqdq"];
     /// AVX-512 F, BW and FP16.
     Avx512Fp16, "avx512-fp16", ["avx512f", "avx512bw", "avx512fp16"];
 }

@@ -18,10 +18,13 @@ mod isa;
 mod kernel;
 mod picture;
 mod pipeline;
+mod memory;
 mod registers;
 mod resize;
 mod resonance;
 mod rng;
+mod staged;
+mod units;
 
 pub use isa::{Isa, Token};
 pub use kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant};
@@ -43,6 +46,10 @@ static WEBUI_UPSCALE: pipeline::Pipeline<pipeline::Upscale> = pipeline::Pipeline
 static WEBUI_ADETAILER: pipeline::Pipeline<pipeline::ADetailer> = pipeline::Pipeline::new();
 static PICTURE_MOVES: pipeline::Pipeline<pipeline::PictureMoves> = pipeline::Pipeline::new();
 static PICTURE_MASKS: pipeline::Pipeline<pipeline::PictureMasks> = pipeline::Pipeline::new();
+static IMUL_ADDRESSES: staged::StagedKernel<memory::ImulAddresses> = staged::StagedKernel::new();
+static STORE_FORWARDING: staged::StagedKernel<memory::StoreForwarding> = staged::StagedKernel::new();
+static VECTOR_LOGIC: staged::StagedKernel<units::VectorLogic> = staged::StagedKernel::new();
+static CRYPTO_UNITS: staged::StagedKernel<units::CryptoUnits> = staged::StagedKernel::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -71,6 +78,10 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &WEBUI_ADETAILER,
         &PICTURE_MOVES,
         &PICTURE_MASKS,
+        &IMUL_ADDRESSES,
+        &STORE_FORWARDING,
+        &VECTOR_LOGIC,
+        &CRYPTO_UNITS,
     ];
     ALL
 }
