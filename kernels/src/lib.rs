@@ -50,6 +50,8 @@ static IMUL_ADDRESSES: staged::StagedKernel<memory::ImulAddresses> = staged::Sta
 static STORE_FORWARDING: staged::StagedKernel<memory::StoreForwarding> = staged::StagedKernel::new();
 static VECTOR_LOGIC: staged::StagedKernel<units::VectorLogic> = staged::StagedKernel::new();
 static CRYPTO_UNITS: staged::StagedKernel<units::CryptoUnits> = staged::StagedKernel::new();
+static SHA_UNITS: staged::StagedKernel<units::ShaUnits> = staged::StagedKernel::new();
+static DIVIDE_ROOTS: staged::StagedKernel<units::DivideRoots> = staged::StagedKernel::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -82,6 +84,8 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &STORE_FORWARDING,
         &VECTOR_LOGIC,
         &CRYPTO_UNITS,
+        &SHA_UNITS,
+        &DIVIDE_ROOTS,
     ];
     ALL
 }

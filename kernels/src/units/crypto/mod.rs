@@ -59,8 +59,8 @@ impl Staged for CryptoUnits {
 
     fn generate(&mut self, size: Size, rng: &mut Rng, input: &mut Buffer<u8>) {
         *self = match size {
-            Size::Golden => Self { rows: [20, 20, 20], shorter: 1 },
-            Size::Fresh => Self { rows: core::array::from_fn(|_| rng.within(2, 6)), shorter: 20 },
+            Size::Golden => Self { rows: [30, 30, 30], shorter: 1 },
+            Size::Fresh => Self { rows: core::array::from_fn(|_| rng.within(2, 6)), shorter: 5 },
         };
         input.resize(size_of::<Aes>() + (FOLDED + 1) * 16 + STREAMS * 8 + DATA);
         rng.fill(input);
