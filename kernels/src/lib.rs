@@ -52,6 +52,7 @@ static VECTOR_LOGIC: staged::StagedKernel<units::VectorLogic> = staged::StagedKe
 static CRYPTO_UNITS: staged::StagedKernel<units::CryptoUnits> = staged::StagedKernel::new();
 static SHA_UNITS: staged::StagedKernel<units::ShaUnits> = staged::StagedKernel::new();
 static DIVIDE_ROOTS: staged::StagedKernel<units::DivideRoots> = staged::StagedKernel::new();
+static GATHER_INDEX: staged::StagedKernel<memory::GatherIndex> = staged::StagedKernel::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -86,6 +87,7 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &CRYPTO_UNITS,
         &SHA_UNITS,
         &DIVIDE_ROOTS,
+        &GATHER_INDEX,
     ];
     ALL
 }

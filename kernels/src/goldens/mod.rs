@@ -16,6 +16,7 @@ goldens! {
     conv3x3_u8s8: CONV3X3_U8S8,
     crypto_units: CRYPTO_UNITS,
     divide_roots: DIVIDE_ROOTS,
+    gather_index: GATHER_INDEX,
     gemm_bf16_f32: GEMM_BF16_F32,
     gemm_f16_f32: GEMM_F16_F32,
     gemm_f32: GEMM_F32,
