@@ -9,6 +9,8 @@ extern crate alloc;
 
 mod buffer;
 pub mod chain;
+mod churn;
+mod codec;
 mod conv;
 mod data;
 mod digest;
@@ -16,9 +18,9 @@ mod gemm;
 mod goldens;
 mod isa;
 mod kernel;
+mod memory;
 mod picture;
 mod pipeline;
-mod memory;
 mod registers;
 mod resize;
 mod resonance;
@@ -53,6 +55,10 @@ static CRYPTO_UNITS: staged::StagedKernel<units::CryptoUnits> = staged::StagedKe
 static SHA_UNITS: staged::StagedKernel<units::ShaUnits> = staged::StagedKernel::new();
 static DIVIDE_ROOTS: staged::StagedKernel<units::DivideRoots> = staged::StagedKernel::new();
 static GATHER_INDEX: staged::StagedKernel<memory::GatherIndex> = staged::StagedKernel::new();
+static DEFLATE_PNG: staged::StagedKernel<codec::DeflatePng> = staged::StagedKernel::new();
+static ZSTD_DECODE: staged::StagedKernel<codec::ZstdDecode> = staged::StagedKernel::new();
+static PARSE_BRANCHES: staged::StagedKernel<codec::ParseBranches> = staged::StagedKernel::new();
+static NUMPY_CHURN: staged::StagedKernel<churn::NumpyChurn> = staged::StagedKernel::new();
 
 /// Every kernel. Adding one is a file and a line here; a test sweeps the list.
 pub fn all() -> &'static [&'static dyn Kernel] {
@@ -88,6 +94,10 @@ pub fn all() -> &'static [&'static dyn Kernel] {
         &SHA_UNITS,
         &DIVIDE_ROOTS,
         &GATHER_INDEX,
+        &DEFLATE_PNG,
+        &ZSTD_DECODE,
+        &PARSE_BRANCHES,
+        &NUMPY_CHURN,
     ];
     ALL
 }

@@ -15,6 +15,7 @@ goldens! {
     conv3x3_f32: CONV3X3_F32,
     conv3x3_u8s8: CONV3X3_U8S8,
     crypto_units: CRYPTO_UNITS,
+    deflate_png: DEFLATE_PNG,
     divide_roots: DIVIDE_ROOTS,
     gather_index: GATHER_INDEX,
     gemm_bf16_f32: GEMM_BF16_F32,
@@ -25,6 +26,8 @@ goldens! {
     gemm_u8s4_i32: GEMM_U8S4_I32,
     gemm_u8s8_i32: GEMM_U8S8_I32,
     imul_addresses: IMUL_ADDRESSES,
+    numpy_churn: NUMPY_CHURN,
+    parse_branches: PARSE_BRANCHES,
     picture_masks: PICTURE_MASKS,
     picture_moves: PICTURE_MOVES,
     registers_general: REGISTERS_GENERAL,
@@ -41,4 +44,5 @@ goldens! {
     vector_logic: VECTOR_LOGIC,
     webui_adetailer: WEBUI_ADETAILER,
     webui_upscale: WEBUI_UPSCALE,
+    zstd_decode: ZSTD_DECODE,
 }
