@@ -168,7 +168,7 @@ pub struct RunStarted {
 /// What a piece of evidence counts for; never pooled over any of these.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EvidenceKey {
-    /// Clock over base clock, rounded, the lower of a block's two readings; `None` where unmeasured.
+    /// Clock over base clock, rounded, the lowest of a block's readings; `None` where one of those at its edges is missing.
     pub multiplier: Option<u32>,
     /// The load.
     pub load: String,

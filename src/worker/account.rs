@@ -83,15 +83,22 @@ impl Account {
         }
     }
 
-    /// Books a block: what was done since the last one ended, with all CPU time since but what its waits took.
-    pub fn book(&mut self, key: EvidenceKey, mut done: Evidence, times: Times, clock_mhz: Option<f64>) {
+    /// Books a block: what was done since the last one ended, with all CPU time since but what its waits took, and
+    /// readings of the clock.
+    pub fn book(
+        &mut self,
+        key: EvidenceKey,
+        mut done: Evidence,
+        times: Times,
+        clocks_mhz: impl IntoIterator<Item = f64>,
+    ) {
         let cpu = platform::thread_cpu_ns();
         done.cpu_ns = cpu.saturating_sub(self.cpu_mark).saturating_sub(times.wait_ns);
         self.cpu_mark = cpu;
         done.kernel_ns = times.kernel_ns;
         done.check_ns = times.check_ns;
         self.parts.entry(key).or_default().add(&done);
-        if let Some(mhz) = clock_mhz {
+        for mhz in clocks_mhz {
             *self.clocks.entry(mhz.round() as u32).or_default() += 1;
         }
     }

@@ -20,6 +20,7 @@ use super::{
     block::{self, BLOCK_NS, FRESH_BATCH, Listener, Next, Work, Wrong},
     chooser::{Chooser, Sizes, runnable, truth_of},
     fault::{Around, Inject, Injection, Injector, Sound},
+    glances::Glances,
     pace::{Limit, Pace},
     process::Outbox,
     protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
@@ -290,9 +291,15 @@ impl Lane {
         let arrive = duty.arrival.map(|arrival| arrival.arrive);
         let work = Work { token, truths, pictures: &self.pictures, slot: self.slot, arrive };
         let (before, per_call) = (state.iteration, truths.len() as u64);
+        let mut glances = Glances::new();
         let more = |iteration, times: &mut Times| {
             self.slot.set_iteration(before + iteration * per_call);
-            more(iteration, times)
+            let next = more(iteration, times);
+            // Whoever was just woken goes straight to work.
+            if next == Next::Work {
+                glances.take_if_due();
+            }
+            next
         };
         let account = &mut state.account;
         let mut teller =
@@ -307,7 +314,7 @@ impl Lane {
         self.at_home()?;
         state.iteration += done.evidence.iterations;
         let after = clock::measure();
-        let lower = before_and_after(state.clock_mhz, after);
+        let lower = glances.lowest(before_and_after(state.clock_mhz, after));
         if done.bytes > 0 {
             state.sizes.saw(kernel.name(), truths[0].value().case.source, truths.len(), done.bytes);
         }
@@ -319,7 +326,7 @@ impl Lane {
             isa: isa.name().to_owned(),
             footprint: duty.shares.holding(done.bytes).name().to_owned(),
         };
-        state.account.book(key, done.evidence, done.times, after);
+        state.account.book(key, done.evidence, done.times, glances.seen().iter().copied().chain(after));
         state.clock_mhz = after;
         Ok(done.evidence.findings == 0)
     }

@@ -10,6 +10,7 @@ mod bench;
 mod block;
 mod chooser;
 mod fault;
+mod glances;
 mod hop;
 mod lane;
 mod pace;
