@@ -8,10 +8,10 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_machine, session::Session};
+use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_machine, run::root_of, session::Session};
 use crate::{
     journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
-    machine::{Root, name, traces},
+    machine::{name, traces},
     plan::SECONDS_MAX,
     platform,
     supervisor::{
@@ -72,7 +72,8 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     run.machine = run.machine.with_cpus_of(&machine);
     let number = found.outcome.standing.sessions + 1;
     let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
-    let session = Session { folder, number, run, so_far: Some(so_far), drill: None };
+    let session =
+        Session { folder, number, run, so_far: Some(so_far), root: root_of(args.place.root.as_deref()), drill: None };
     Ok(session.carry_out(found.journal, &json)?.exit_code())
 }
 
@@ -110,7 +111,7 @@ fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> 
 }
 
 fn settle(folder: &Path, found: &mut Found, root: Option<&Path>) -> Result<Option<Loss>, CliError> {
-    let traces = traces::read(&root.map_or_else(Root::real, Root::at));
+    let traces = traces::read(&root_of(root));
     let vanished = supervisor_vanished(folder, found.outcome.standing.sessions);
     Ok(found.settle(vanished, &traces)?)
 }

@@ -1,6 +1,6 @@
 //! `oddcore` and `oddcore run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -95,14 +95,19 @@ pub fn parse_seed(text: &str) -> Result<u64, String> {
     plan::parse_seed(text).ok_or_else(|| SEED_FORM.into())
 }
 
+/// Where descriptions of the machine are read.
+pub fn root_of(given: Option<&Path>) -> Root {
+    given.map_or_else(Root::real, Root::at)
+}
+
 /// The machine as this process sees it.
-pub fn read_machine(root: Option<&std::path::Path>) -> Result<Machine, CliError> {
+pub fn read_machine(root: Option<&Path>) -> Result<Machine, CliError> {
     if let Some(dir) = root.filter(|dir| !dir.is_dir()) {
         return Err(CliError::Usage(format!("--root {}: no such folder", dir.display())));
     }
     let allowed = platform::thread_affinity()
         .map_err(|source| CliError::Platform { what: "the CPUs that this process may use cannot be read", source })?;
-    Ok(machine::read(&root.map_or_else(Root::real, Root::at), &allowed)?)
+    Ok(machine::read(&root_of(root), &allowed)?)
 }
 
 /// `oddcore run`.
@@ -190,7 +195,14 @@ impl Job {
             let _ = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(&folder));
             CliError::Write { path: path.display().to_string(), source }
         })?;
-        let session = Session { folder, number: 1, run, so_far: None, drill: self.drill };
+        let session = Session {
+            folder,
+            number: 1,
+            run,
+            so_far: None,
+            root: root_of(self.place.root.as_deref()),
+            drill: self.drill,
+        };
         session.carry_out(journal, &json)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{CliError, output::JsonTarget, picture};
 use crate::{
     journal::{self, Journal, record::RunStarted},
+    machine::{Root, sensors::Sensors},
     platform,
     report::{Report, screen::Screen, text},
     supervisor::{
@@ -25,6 +26,8 @@ pub struct Session {
     pub run: RunStarted,
     /// What came of it until now.
     pub so_far: Option<SoFar>,
+    /// Where its machine's sensors are read.
+    pub root: Root,
     /// The fault to inject.
     pub drill: Option<Drill>,
 }
@@ -50,6 +53,7 @@ impl Session {
         let interrupter = host.interrupter();
         platform::on_stop_request(move |why| interrupter.interrupt(why))
             .map_err(platform_error("the handler of Ctrl-C cannot be set"))?;
+        let sensors = Box::new(Sensors::find(&self.root, &self.run.machine.cores));
         let outcome = Supervisor::run(Setup {
             run: self.run,
             so_far: self.so_far,
@@ -58,6 +62,7 @@ impl Session {
             host: Box::new(host),
             clock: Box::new(SystemClock),
             pinner: Box::new(SystemPinner),
+            sensors,
             journal,
             view: &mut screen,
         });

@@ -63,6 +63,17 @@ pub enum Record {
         /// How they went.
         waits: Waits,
     },
+    /// What the sensors said of a step; not written where there are none.
+    Sensors {
+        /// The step.
+        step: u32,
+        /// Of all thermometers at its end, °C.
+        #[serde(default)]
+        hottest_c: Option<f64>,
+        /// Cores of the step, and how often each throttled itself meanwhile.
+        #[serde(default)]
+        throttled: Vec<(u32, u64)>,
+    },
     /// Something went wrong; synced at once.
     Finding(Box<Finding>),
     /// More of the same, beyond the findings kept whole.

@@ -13,6 +13,7 @@ mod microcode;
 pub mod name;
 mod rated;
 mod root;
+pub mod sensors;
 mod topology;
 pub mod traces;
 
@@ -73,6 +74,9 @@ pub struct Machine {
     /// What the OS does with a CPU that has nothing to do, where told.
     #[serde(default)]
     pub idle: Option<Idle>,
+    /// Which sensors can be read.
+    #[serde(default)]
+    pub sensors: Vec<String>,
     /// Physical cores by lowest CPU number.
     pub cores: Vec<Core>,
     /// What was guessed, and where sources contradict each other, one sentence each.
@@ -201,6 +205,7 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
     rated::read(root, has_limits, &mut cores, told, &mut missing);
     labels::give(&mut cores, &cpuinfo, told);
     cpuid::cross_check(&cores, told, &mut notes);
+    let sensors = sensors::survey(root, &cores, &mut missing);
     let idle = idle::read(root, &cores);
     if idle.is_none() {
         missing.push("idle states: /sys/devices/system/cpu/cpu*/cpuidle is not there".into());
@@ -225,6 +230,7 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
         smt,
         offline,
         idle,
+        sensors,
         cores,
         notes,
         missing,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, CoreReport, EvidenceReport, KernelReport, Multiplier, Report, SCHEMA, Spread};
+use super::{Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, Report, SCHEMA, Spread};
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::{Core, format_cpu_list},
@@ -37,6 +37,7 @@ impl Report {
             machine: run.machine.clone(),
             cores: run.machine.cores.iter().map(|core| core_report(outcome, run, core)).collect(),
             findings: outcome.findings.clone(),
+            hottest: outcome.hottest_c.iter().map(|(load, &celsius)| Hottest { load: load.clone(), celsius }).collect(),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
@@ -80,6 +81,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
         evidence: evidence(outcome, own, core.core),
         passes: passes(outcome, core.core),
         kernels: kernels(outcome, own, core.core),
+        throttled: own.throttled,
         diagnosis: diagnose(outcome, core.core),
         waits: super::waits::of(own),
     }

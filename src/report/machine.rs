@@ -27,7 +27,7 @@ pub fn render(machine: &Machine) -> String {
         line(&groups);
     }
     out += &table(machine);
-    let below = [clocks, caches, idle, closed].into_iter().flat_map(|of| of(machine));
+    let below = [clocks, caches, idle, sensors, closed].into_iter().flat_map(|of| of(machine));
     let notes = machine.notes.iter().map(|note| format!("note: {note}"));
     let missing = machine.missing.iter().map(|missing| format!("not known: {missing}"));
     for text in below.chain(notes).chain(missing) {
@@ -143,6 +143,10 @@ fn idle(machine: &Machine) -> Vec<String> {
         format!("; {} off{whose}", state.name)
     });
     vec![format!("idle states: {}{driver}{}", names.join(", "), off.collect::<String>())]
+}
+
+fn sensors(machine: &Machine) -> Vec<String> {
+    if machine.sensors.is_empty() { Vec::new() } else { vec![format!("sensors: {}", machine.sensors.join(", "))] }
 }
 
 /// CPUs that no test can reach.

@@ -51,6 +51,9 @@ pub struct Report {
     pub cores: Vec<CoreReport>,
     /// In the order of their making.
     pub findings: Vec<Finding>,
+    /// The hottest that was read at the end of a step, by load.
+    #[serde(default)]
+    pub hottest: Vec<Hottest>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running, if the run never ended.
@@ -91,12 +94,24 @@ pub struct CoreReport {
     pub passes: Vec<Pass>,
     /// By kernel and variant.
     pub kernels: Vec<KernelReport>,
+    /// How often it throttled itself; null where that is not counted.
+    #[serde(default)]
+    pub throttled: Option<u64>,
     /// What its findings have in common; null without any.
     #[serde(default)]
     pub diagnosis: Option<Diagnosis>,
     /// How waits went, by load.
     #[serde(default)]
     pub waits: Vec<WaitsReport>,
+}
+
+/// How hot it became.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hottest {
+    /// Under which load.
+    pub load: String,
+    /// °C.
+    pub celsius: f64,
 }
 
 /// Of clock readings.

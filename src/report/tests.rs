@@ -33,6 +33,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         evidence: Vec::new(),
         passes: passes(core.core).into_iter().map(pass).collect(),
         kernels: Vec::new(),
+        throttled: None,
         diagnosis: None,
         waits: Vec::new(),
     };
@@ -50,6 +51,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         cores: machine.cores.iter().map(core).collect(),
         machine,
         findings: Vec::new(),
+        hottest: Vec::new(),
         interruptions: Vec::new(),
         open_step: None,
         advice: Vec::new(),

@@ -23,6 +23,7 @@ pub fn render(report: &Report) -> String {
     out += &table(report);
     out += &reasons(report);
     out += &untested_tops(report);
+    out += &heat(report);
     out += &diagnosis::lines(report);
     out += &meaning::lines(report);
     out.push('\n');
@@ -202,6 +203,20 @@ fn untested_tops(report: &Report) -> String {
     said.into_iter().map(line).collect()
 }
 
+/// ` hottest: 88 °C solo, 97 °C together; throttled: P4 12 times`.
+fn heat(report: &Report) -> String {
+    let hottest: Vec<String> =
+        report.hottest.iter().map(|hottest| format!("{:.0} °C {}", hottest.celsius, hottest.load)).collect();
+    let throttled = report.cores.iter().filter_map(|core| {
+        let count = core.throttled.filter(|&count| count > 0)?;
+        Some(format!("{} {count} {}", meaning::short(report, core), if count == 1 { "time" } else { "times" }))
+    });
+    let throttled: Vec<String> = throttled.collect();
+    let parts = [("hottest", hottest), ("throttled", throttled)].into_iter().filter(|(_, said)| !said.is_empty());
+    let said: Vec<String> = parts.map(|(what, said)| format!("{what}: {}", said.join(", "))).collect();
+    if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
+}
+
 fn tested_at(core: &CoreReport) -> String {
     match (core.clock_mhz, core.multiplier.median) {
         (Some(clock), Some(multiplier)) => format!("{multiplier}x ({} MHz)", clock.median),
@@ -303,6 +318,17 @@ mod tests {
         report.cores[2].multiplier.expected = Some(60);
         assert_eq!(untested_tops(&report), " C0 C1: 60x untested (a guess): at most 57x seen\n");
         assert!(sentence(&report).starts_with("NO ERRORS"), "it changes no verdict");
+    }
+
+    #[test]
+    fn heat_is_told_where_it_was_read() {
+        let mut report = super::super::tests::report(3, |_| vec![]);
+        assert_eq!(heat(&report), "");
+        for (load, celsius) in [("solo", 88.4), ("together", 97.0)] {
+            report.hottest.push(crate::report::Hottest { load: load.into(), celsius });
+        }
+        [Some(12), Some(0), None].into_iter().zip(&mut report.cores).for_each(|(count, core)| core.throttled = count);
+        assert_eq!(heat(&report), " hottest: 88 °C solo, 97 °C together; throttled: C0 12 times\n");
     }
 
     #[test]

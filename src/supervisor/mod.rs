@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     journal::{Journal, Record, record::RunStarted},
+    machine::sensors::Readings,
     plan::{Shares, Step, Tallies, Tally},
     verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
@@ -33,7 +34,7 @@ use crew::Member;
 use host::{Event, WorkerHost};
 use ledger::Ledger;
 pub use resume::SoFar;
-use seams::{Clock, Pinner, View};
+use seams::{Clock, Pinner, Sensors, View};
 
 const MS: u64 = 1_000_000;
 /// How often the watchdog looks.
@@ -77,6 +78,8 @@ pub struct Setup<'a> {
     pub clock: Box<dyn Clock>,
     /// Where we run ourselves.
     pub pinner: Box<dyn Pinner>,
+    /// How hot it is.
+    pub sensors: Box<dyn Sensors>,
     /// What outlives us, its opening record written.
     pub journal: Journal,
     /// Who looks on.
@@ -91,6 +94,7 @@ pub struct Supervisor<'a> {
     host: Box<dyn WorkerHost>,
     clock: Box<dyn Clock>,
     pinner: Box<dyn Pinner>,
+    sensors: Box<dyn Sensors>,
     journal: Journal,
     view: &'a mut dyn View,
     outcome: Outcome,
@@ -129,6 +133,7 @@ impl<'a> Supervisor<'a> {
             host: setup.host,
             clock: setup.clock,
             pinner: setup.pinner,
+            sensors: setup.sensors,
             journal: setup.journal,
             view: setup.view,
             next_finding: outcome.next_finding(),
@@ -199,15 +204,29 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.begin(&step);
+        let before = self.sensors.read(&step.cores);
         if step.kernel.is_none() {
             self.pre_pass(&step)
         } else {
             self.work(&step)
         }
+        self.book_sensors(&step, before);
         if !self.stop {
             self.book(Record::StepEnded { step: step.step }, false);
         }
         self.book_evidence_if_due();
+    }
+
+    fn book_sensors(&mut self, step: &Step, before: Readings) {
+        let after = self.sensors.read(&step.cores);
+        if after != Readings::default() {
+            let count = |(core, now): &(u32, u64)| {
+                let (_, then) = before.throttles.iter().find(|(other, _)| other == core)?;
+                Some((*core, now.saturating_sub(*then)))
+            };
+            let throttled = after.throttles.iter().filter_map(count).collect();
+            self.book(Record::Sensors { step: step.step, hottest_c: after.hottest_c, throttled }, false);
+        }
     }
 
     fn begin(&mut self, step: &Step) {

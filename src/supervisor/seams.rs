@@ -1,6 +1,9 @@
 //! Small traits at which tests take the place of the OS.
 
-use crate::platform;
+use crate::{
+    machine::{self, sensors::Readings},
+    platform,
+};
 
 /// Time.
 pub trait Clock {
@@ -35,6 +38,18 @@ pub struct SystemPinner;
 impl Pinner for SystemPinner {
     fn keep_on(&self, cpus: &[u32]) {
         let _ = platform::keep_process_on(cpus);
+    }
+}
+
+/// The machine's sensors.
+pub trait Sensors {
+    /// What they say now, of these cores.
+    fn read(&self, cores: &[u32]) -> Readings;
+}
+
+impl Sensors for machine::sensors::Sensors {
+    fn read(&self, cores: &[u32]) -> Readings {
+        Self::read(self, cores)
     }
 }
 

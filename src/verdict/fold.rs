@@ -55,6 +55,8 @@ pub struct CoreOutcome {
     pub clocks: BTreeMap<u32, u64>,
     /// How its waits went, by load.
     pub waits: BTreeMap<String, Waits>,
+    /// How often it throttled itself, where counted.
+    pub throttled: Option<u64>,
 }
 
 impl CoreOutcome {
@@ -109,6 +111,8 @@ pub struct Outcome {
     pub counted: BTreeMap<(u32, String, Class), u64>,
     /// What is to be said besides findings: restarts, signals from outside, starved workers.
     pub notes: Vec<String>,
+    /// The hottest that was read, °C, by load.
+    pub hottest_c: BTreeMap<String, f64>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running when the journal ended.
@@ -243,6 +247,7 @@ impl Outcome {
                 self.cores.entry(*core).or_default().waits.entry(load.clone()).or_default().add(waits);
             }
             Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
+            Record::Sensors { hottest_c, throttled, .. } => self.add_sensors(*hottest_c, throttled),
             Record::Finding(finding) => self.findings.push((**finding).clone()),
             Record::Counted { core, kernel, class, count } => {
                 let counted = self.counted.entry((*core, kernel.clone(), *class)).or_default();
@@ -287,6 +292,17 @@ impl Outcome {
         for &(mhz, count) in clocks {
             let readings = outcome.clocks.entry(mhz).or_default();
             *readings = readings.saturating_add(count);
+        }
+    }
+
+    fn add_sensors(&mut self, hottest_c: Option<f64>, throttled: &[(u32, u64)]) {
+        if let (Some(celsius), Some(step)) = (hottest_c, &self.open_step) {
+            let hottest = self.hottest_c.entry(step.load.clone()).or_insert(celsius);
+            *hottest = hottest.max(celsius);
+        }
+        for &(core, count) in throttled {
+            let sum = self.cores.entry(core).or_default().throttled.get_or_insert(0);
+            *sum = sum.saturating_add(count);
         }
     }
 

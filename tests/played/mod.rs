@@ -15,13 +15,13 @@ use oddcore::{
         Journal, Store,
         record::{Evidence, EvidenceKey, JOURNAL_VERSION, RunStarted},
     },
-    machine::{self, Boot, Core, Root},
+    machine::{self, Boot, Core, Root, sensors::Readings},
     plan::{Load, Plan, Request, Step, lacks},
     platform::{ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, SoFar, Supervisor,
         host::{Event, WorkerHost},
-        seams::{Clock, Pinner, View},
+        seams::{Clock, Pinner, Sensors, View},
     },
     verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
     worker::{
@@ -314,6 +314,12 @@ impl Clock for PlayedClock {
 /// Where nothing is kept or shown.
 pub struct Nowhere;
 
+impl Sensors for Nowhere {
+    fn read(&self, _cores: &[u32]) -> Readings {
+        Readings::default()
+    }
+}
+
 impl Pinner for Nowhere {
     fn keep_on(&self, _: &[u32]) {}
 }
@@ -387,6 +393,7 @@ impl Play<'_> {
             host: Box::new(host),
             clock: Box::new(PlayedClock(now)),
             pinner: Box::new(Nowhere),
+            sensors: Box::new(Nowhere),
             journal,
             view: self.view,
         })

@@ -5,6 +5,7 @@ mod command_line;
 mod common;
 mod drills;
 mod expect;
+mod heat;
 mod journal;
 #[cfg(unix)]
 mod kills;

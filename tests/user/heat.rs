@@ -1,0 +1,57 @@
+//! What sensors say of a run, read below another root.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
+
+use crate::common::{oddcore, report};
+
+/// Never half-written.
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).expect("writable");
+    fs::rename(beside, path).expect("writable");
+}
+
+#[test]
+fn heat_and_throttling_are_reported() {
+    let (root, runs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let throttled = oddcore::platform::thread_affinity().expect("readable")[0];
+    let counter = format!("sys/devices/system/cpu/cpu{throttled}/thermal_throttle/core_throttle_count");
+    put(root.path(), "sys/class/hwmon/hwmon0/name", "k10temp");
+    put(root.path(), "sys/class/hwmon/hwmon0/temp1_input", "91400");
+    put(root.path(), "sys/class/hwmon/hwmon0/temp1_label", "Tctl");
+    put(root.path(), &counter, "40");
+    let over = AtomicBool::new(false);
+    let output = thread::scope(|scope| {
+        scope.spawn(|| {
+            for count in (41..).take_while(|_| !over.load(Relaxed)) {
+                put(root.path(), &counter, &format!("{count}"));
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let place = ["--root", root.path().to_str().expect("text"), "--json", "-"];
+        let output = oddcore(
+            runs.path(),
+            &[&["run", "--for", "2s", "--kernels", "gemm-f32", "--loads", "solo,together"][..], &place].concat(),
+        );
+        over.store(true, Relaxed);
+        output
+    });
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("hottest: 91 °C pre-pass, 91 °C solo, 91 °C together; throttled: C0 "), "{said}");
+    let report = report(&output);
+    assert_eq!(report.hottest.iter().map(|hottest| hottest.celsius).collect::<Vec<_>>(), [91.4; 3]);
+    let counts: Vec<Option<u64>> = report.cores.iter().map(|core| core.throttled).collect();
+    // Without a topology every CPU is a core, in their order.
+    assert!(counts[0].is_some_and(|count| count > 0) && counts[1..].iter().all(Option::is_none), "{counts:?}");
+    let again = oddcore(runs.path(), &["report", "--json", "-"]);
+    assert_eq!(serde_json::to_value(crate::common::report(&again)).ok(), serde_json::to_value(&report).ok());
+}
