@@ -18,7 +18,7 @@ use crate::{
     machine::{Core, format_cpu_list},
     platform::{self, ProcessEnd, SharedWords, ThreadUsage},
     worker::{
-        BATON_WORDS, Baton, Injection,
+        BATON_WORDS, Baton, Injection, TURN_WORDS,
         protocol::{FromWorker, ToWorker},
         slot::SLOT_WORDS,
     },
@@ -168,7 +168,8 @@ impl WorkerHost for ProcessHost {
         let generation = self.generation;
         let slots = SharedWords::create((core.testable.len() + 1) * SLOT_WORDS)?;
         if self.baton.is_none() {
-            self.baton = Some(SharedWords::create(BATON_WORDS)?);
+            // A limit on files may hold for such memory too: then only the turn goes round.
+            self.baton = Some(SharedWords::create(BATON_WORDS).or_else(|_| SharedWords::create(TURN_WORDS))?);
         }
         let mut command = self.command(core, &slots, drill)?;
         let mut child = platform::spawn_pinned(&mut command, &core.testable)?;

@@ -15,6 +15,9 @@ use crate::platform;
 /// Words of a baton: room for an input of 16 MB; a larger one does not travel.
 pub const BATON_WORDS: usize = DATA_AT + (2 << 20);
 
+/// Words of one that carries nothing but whose turn it is.
+pub const TURN_WORDS: usize = DATA_AT;
+
 const TURN: usize = 0;
 const CARRIES: usize = 1;
 const SEED: usize = 2;

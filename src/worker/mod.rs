@@ -20,7 +20,7 @@ mod sealed;
 pub mod slot;
 
 pub use account::KEPT_WHOLE;
-pub use baton::{BATON_WORDS, Baton};
+pub use baton::{BATON_WORDS, Baton, TURN_WORDS};
 pub use bench::median;
 pub use fault::{Fault, Injection};
 pub use process::{LINK_BROKEN, Options, run};
