@@ -110,6 +110,13 @@ pub fn read_machine(root: Option<&Path>) -> Result<Machine, CliError> {
     Ok(machine::read(&root_of(root), &allowed)?)
 }
 
+/// The machine below a folder as a process would see it that may run on all of it: nothing is going to run there.
+fn described_machine(dir: &std::path::Path) -> Result<Machine, CliError> {
+    let here = read_machine(Some(dir))?;
+    let cpus: Vec<u32> = here.cores.iter().flat_map(|core| core.cpus.iter().copied()).collect();
+    Ok(machine::read(&Root::at(dir), &cpus)?)
+}
+
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (profile, args) = profile::complete(args)?;
@@ -125,7 +132,10 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     for image in &args.image {
         picture::check_size(image, &picture::read(image)?, &chosen)?;
     }
-    let machine = read_machine(args.place.root.as_deref())?;
+    let machine = match &args.place.root {
+        Some(dir) if args.dry_run => described_machine(dir)?,
+        root => read_machine(root.as_deref())?,
+    };
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
     let thorough = matches!(profile.as_str(), "standard" | "overnight");
     let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };

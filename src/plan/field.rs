@@ -50,7 +50,7 @@ impl Field {
         let by_clock = first(&|core| clock(core));
         let top = if by_clock.len() < order.len() { by_clock } else { first(&|core| u64::from(rank(core))) };
         let plain = order.iter().copied().filter(|core| !top.contains(core)).collect();
-        let paired = |core: &u32| known.get(core).is_some_and(|core| core.testable.len() > 1);
+        let paired = |core: &u32| known.get(core).is_some_and(|core| Load::Siblings.is_about(core));
         let paired = order.iter().copied().filter(paired).collect();
         Self { order, top, plain, paired }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use crate::machine::Core;
 
 /// A load shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,6 +109,11 @@ impl Load {
             Self::Active8 => Some(8),
             _ => None,
         }
+    }
+
+    /// Whether it ever is about that core.
+    pub fn is_about(self, core: &Core) -> bool {
+        self != Self::Siblings || core.testable.len() > 1
     }
 
     /// Why it cannot be had from these cores; `None` if it can.

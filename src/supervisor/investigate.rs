@@ -149,6 +149,8 @@ impl Supervisor<'_> {
             cores,
             seconds: 0.0,
             siblings: false,
+            company: Vec::new(),
+            footprint: None,
             ..step.clone()
         };
         self.book(Record::StepStarted(with_witnesses), true);

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     machine::sensors::Readings,
-    plan::{Shares, Step, Tallies, Tally},
+    plan::{Load, Shares, Step, Tallies, Tally},
     verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
         Injection,
@@ -266,7 +266,11 @@ impl<'a> Supervisor<'a> {
         let loads = self.run.plan.loads();
         let open = |core: &u32| self.crew[core].can_work() && self.outcome.findings_of(*core) == 0;
         self.crew.keys().filter(|core| open(core)).all(|&core| {
-            loads.iter().all(|load| catches(&self.outcome, core, load).is_some_and(|every_s| every_s >= wanted_s))
+            let is_about = |load: &&&str| Load::named(load).is_none_or(|load| load.is_about(&self.crew[&core].core));
+            loads
+                .iter()
+                .filter(is_about)
+                .all(|load| catches(&self.outcome, core, load).is_some_and(|every_s| every_s >= wanted_s))
         })
     }
 

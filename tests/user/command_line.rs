@@ -171,3 +171,48 @@ fn loads_that_cannot_be_had_are_refused_in_one_line() {
     );
     refuses(&["drill", "--fault", "above-clock"], "say which clock");
 }
+
+#[test]
+fn a_plan_for_another_machine_has_its_groups() {
+    let root = tempfile::tempdir().expect("a folder");
+    let put = |path: String, text: String| {
+        let path = root.path().join("sys/devices").join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        std::fs::write(path, text).expect("writable");
+    };
+    // A model: eight large cores of two CPUs, 4 and 5 the fastest, and sixteen small ones.
+    put("system/cpu/online".into(), "0-31".into());
+    for cpu in 0..32 {
+        let (first, last, khz) = match cpu {
+            8..12 => (cpu & !1, cpu | 1, 6_000_000),
+            0..16 => (cpu & !1, cpu | 1, 5_700_000),
+            _ => (cpu, cpu, 4_400_000),
+        };
+        put(format!("system/cpu/cpu{cpu}/topology/core_cpus_list"), format!("{first}-{last}"));
+        put(format!("system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq"), khz.to_string());
+    }
+    let runs = tempfile::tempdir().expect("a folder");
+    let plan = |profile: &str| -> serde_json::Value {
+        let root = root.path().to_str().expect("text");
+        let args = ["run", "--root", root, "--profile", profile, "--dry-run", "--json", "-"];
+        serde_json::from_slice(&oddcore(runs.path(), &args).stdout).expect("JSON")
+    };
+    let cores = |plan: &serde_json::Value, load: &str| -> Vec<Vec<u64>> {
+        let steps = plan["steps"].as_array().expect("steps").iter().filter(|step| step["load"] == load);
+        let cores =
+            steps.map(|step| step["cores"].as_array().expect("cores").iter().filter_map(|c| c.as_u64()).collect());
+        let mut cores: Vec<Vec<u64>> = cores.collect();
+        cores.dedup();
+        cores
+    };
+    let quick = plan("quick");
+    assert!(quick["seconds"].as_f64().is_some_and(|s| (55.0..75.0).contains(&s)), "{}", quick["seconds"]);
+    assert_eq!(cores(&quick, "solo")[..3], [[4], [5], [0]]);
+    assert_eq!(cores(&quick, "gpu-wait"), [[4], [5]]);
+    assert_eq!(cores(&quick, "together")[0].len(), 24);
+    let standard = plan("standard");
+    assert!(standard["seconds"].as_f64().is_some_and(|s| (8500.0..8800.0).contains(&s)), "{}", standard["seconds"]);
+    assert_eq!(cores(&standard, "active-2")[..3], [[4, 5], [0, 4], [1, 5]]);
+    assert_eq!(cores(&standard, "siblings")[..8], [[4], [5], [0], [1], [2], [3], [6], [7]]);
+    assert_eq!(cores(&standard, "hop")[0].len(), 24);
+}
