@@ -57,9 +57,9 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{
-            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak,
-            register_tile, store,
+        gemm::{
+            register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
+            tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
         isa::Token,
     };

@@ -51,7 +51,10 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, register_tile, store},
+        gemm::{
+            register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
+            tile::{Left, Right, Sums, Tile, Tiles, UseTile},
+        },
         isa::Token,
     };
 

@@ -1,4 +1,4 @@
-//! Where the rows of A are: in a matrix, or gathered from what a matrix is never made of.
+//! Where the rows of A are: in a matrix, or in what a matrix is never made of.
 
 use alloc::{vec, vec::Vec};
 use core::ops::Range;

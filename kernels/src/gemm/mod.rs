@@ -7,6 +7,8 @@ mod f32;
 mod f64;
 mod layout;
 mod reference;
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod register_tile;
 mod s8s8_i32;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod tile;

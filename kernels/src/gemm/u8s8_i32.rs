@@ -70,9 +70,12 @@ mod vector {
 
     use super::*;
     use crate::{
-        gemm::tile::{
-            BLOCK_BYTES, Left, Right, Sums, Tile, Tiles, UseTile, groups, load, multiply_add, multiply_add_peak, pairs,
-            register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store,
+        gemm::{
+            register_tile::{
+                BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, pairs, register_tile, sign_extend_xmm,
+                sign_extend_ymm, sign_extend_zmm, store,
+            },
+            tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
         isa::Token,
     };

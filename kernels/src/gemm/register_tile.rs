@@ -1,0 +1,351 @@
+//! The one register tile that every vector variant is an instance of, and what variants share to fill it.
+
+use core::arch::x86_64::*;
+
+use bytemuck::Pod;
+
+/// What a tile reads of A and B in a block: more than a first-level cache holds, since a long block pays more than B costs that
+/// streams from the second.
+pub(super) const BLOCK_BYTES: usize = 96 * 1024;
+
+/// Without a dot product of bytes they are widened and multiplied in pairs: k 0 and 2, then 1 and 3. Not by vpmaddubsw, which
+/// saturates at 16 bits. Both pairs at once in a word, which the compiler makes vectors of.
+#[inline(always)]
+pub(super) fn pairs(k: [u8; 4]) -> [[i16; 2]; 2] {
+    let k = u64::from(u32::from_le_bytes(k));
+    bytemuck::cast((k & 0x00ff_00ff | (k & 0xff00_ff00) << 24).to_le())
+}
+
+/// The same of signed bytes.
+#[inline(always)]
+pub(super) fn signed_pairs(k: [i8; 4]) -> [[i16; 2]; 2] {
+    let pairs: u64 = bytemuck::cast(pairs(bytemuck::cast(k)));
+    // A sign stands for the eight bits above it.
+    let signs = pairs & 0x0080_0080_0080_0080;
+    bytemuck::cast(pairs | (signs << 9).wrapping_sub(signs << 1))
+}
+
+macro_rules! sign_extend {
+    ($name:ident, $vector:ty, $features:literal, $left:ident, $right:ident) => {
+        /// Of each pair of signed bytes the lower one, then the upper one, in 16 bits.
+        #[inline]
+        #[target_feature(enable = $features)]
+        pub(super) fn $name(word: $vector, part: usize) -> $vector {
+            $right::<8>(if part == 0 { $left::<8>(word) } else { word })
+        }
+    };
+}
+sign_extend!(sign_extend_zmm, __m512i, "avx512f,avx512bw", _mm512_slli_epi16, _mm512_srai_epi16);
+sign_extend!(sign_extend_ymm, __m256i, "avx2", _mm256_slli_epi16, _mm256_srai_epi16);
+sign_extend!(sign_extend_xmm, __m128i, "sse4.1", _mm_slli_epi16, _mm_srai_epi16);
+
+/// Packs groups of k by `convert`; what is missing of the last group counts as zero.
+#[inline(always)]
+pub(super) fn groups<A: Pod, L, const GROUP: usize>(row: &[A], left: &mut [L], convert: impl Fn([A; GROUP]) -> L) {
+    let (whole, rest) = row.as_chunks::<GROUP>();
+    for (left, group) in left.iter_mut().zip(whole) {
+        *left = convert(*group);
+    }
+    if !rest.is_empty() {
+        let mut group = [A::zeroed(); GROUP];
+        group[..rest.len()].copy_from_slice(rest);
+        left[whole.len()] = convert(group);
+    }
+}
+
+/// Vector loads and stores.
+macro_rules! load {
+    ($intrinsic:ident) => {
+        // SAFETY: the caller points to as many elements as the vector holds, and the load needs no alignment.
+        |words: *const u8| unsafe { $intrinsic(words.cast()) }
+    };
+}
+macro_rules! store {
+    ($intrinsic:ident) => {
+        // SAFETY: the caller points to as many elements as the vector holds, and the store needs no alignment.
+        |words: *mut u8, vector| unsafe { $intrinsic(words.cast(), vector) }
+    };
+}
+
+/// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
+/// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
+/// `correct` adds words to what the sums are too large by.
+macro_rules! register_tile {
+    (
+        $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
+        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
+        left: [$left:ty] $pack:expr, $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
+        zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
+        broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
+        $(correct: $correct:expr, add: $add:expr, subtract: $subtract:expr,)?
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name($crate::isa::$token);
+
+        impl Tile<$product> for $name {
+            type Left = [$left; $parts];
+            const ROWS: usize = $rows;
+            const COLS: usize = $vectors * $lanes;
+            const BLOCK: usize = {
+                let columns = if Self::COLS > <$product>::PANEL { Self::COLS } else { <$product>::PANEL };
+                let right = if Self::UNPACKED > 0 { Self::UNPACKED * size_of::<C>() } else { columns * size_of::<B>() };
+                BLOCK_BYTES / (right + Self::ROWS * size_of::<Self::Left>())
+            };
+            const UNPACKED: usize = 0 $(+ { let _ = stringify!($unpack); $parts * Self::COLS })?;
+            const UNCHANGED: bool = false $(|| $unchanged)?;
+            const CORRECTS: bool = false $(|| { let _ = stringify!($correct); true })?;
+
+            fn pack_left(self, row: &[A], left: &mut [Self::Left]) {
+                #[target_feature(enable = $features)]
+                fn pack(row: &[A], left: &mut [[$left; $parts]]) {
+                    groups(row, left, $pack);
+                }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { pack(row, left) }
+            }
+
+            fn unpack_right(self, right: Right<'_, $product>, unpacked: &mut [C]) {
+                #[target_feature(enable = $features)]
+                fn unpack(right: Right<'_, $product>, unpacked: &mut [C]) {
+                    let _ = (right, &unpacked);
+                    $(
+                        let words = right.vectors::<$vectors>($lanes);
+                        let (unpacked, _) = unpacked.as_chunks_mut::<$lanes>();
+                        let (unpacked, _) = unpacked.as_chunks_mut::<$vectors>();
+                        let (unpacked, _) = unpacked.as_chunks_mut::<$parts>();
+                        for (step, unpacked) in unpacked[..right.steps].iter_mut().enumerate() {
+                            for part in 0..$parts {
+                                for vector in 0..$vectors {
+                                    // SAFETY: `vectors` says so.
+                                    let word = unsafe { words[vector].add(step * <$product>::PANEL) };
+                                    $store(unpacked[part][vector].as_mut_ptr().cast(), $unpack(word.cast(), part));
+                                }
+                            }
+                        }
+                    )?
+                }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { unpack(right, unpacked) }
+            }
+
+            fn correct(self, right: Right<'_, $product>, start: &mut [C]) {
+                #[target_feature(enable = $features)]
+                fn correct(right: Right<'_, $product>, start: &mut [C]) {
+                    let _ = (right, &start);
+                    $(
+                        // Several chains, because one would wait for its own sums.
+                        const CHAINS: usize = 4;
+                        let words = right.vectors::<$vectors>($lanes);
+                        let (start, _) = start.as_chunks_mut::<$lanes>();
+                        for vector in 0..$vectors {
+                            let mut sums = [$zero; CHAINS];
+                            // SAFETY: `vectors` says so.
+                            let word = |step: usize| unsafe { words[vector].add(step * <$product>::PANEL) };
+                            let whole = right.steps - right.steps % CHAINS;
+                            for from in (0..whole).step_by(CHAINS) {
+                                for chain in 0..CHAINS {
+                                    sums[chain] = $correct(sums[chain], $load(word(from + chain).cast()));
+                                }
+                            }
+                            for step in whole..right.steps {
+                                sums[0] = $correct(sums[0], $load(word(step).cast()));
+                            }
+                            let [first, rest @ ..] = sums;
+                            let sum = rest.into_iter().fold(first, $add);
+                            let start = &mut start[vector];
+                            $store(start.as_mut_ptr().cast(), $subtract($load(start.as_ptr().cast()), sum));
+                        }
+                    )?
+                }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { correct(right, start) }
+            }
+
+            fn multiply(self, left: Left<'_, Self::Left>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
+                #[target_feature(enable = $features)]
+                fn multiply(left: Left<'_, [$left; $parts]>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
+                    const COLS: usize = $vectors * $lanes;
+                    const UNPACKED: usize = <$name as Tile<$product>>::UNPACKED;
+                    // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
+                    const APART: usize = 3;
+                    let Sums { sums, stride, start } = sums;
+                    let from = start.map_or((sums.as_ptr(), stride), |start| (start[..COLS].as_ptr(), 0));
+                    assert!(left.reaches($rows));
+                    assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
+                    // SAFETY: within `sums` or `start`, as asserted.
+                    let from = |row: usize, vector: usize| unsafe { from.0.add(row * from.1 + vector * $lanes) };
+                    let mut acc: [[_; $vectors]; $rows] =
+                        core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
+                    let (mut words, pitch): ([*const u8; $vectors], usize) = if UNPACKED > 0 {
+                        let unpacked = &unpacked[..right.steps * UNPACKED];
+                        let words = |vector: usize| unpacked[vector * $lanes..].as_ptr().cast();
+                        (core::array::from_fn(words), COLS * size_of::<C>())
+                    } else {
+                        (right.vectors::<$vectors>($lanes).map(<*const B>::cast), <$product>::PANEL * size_of::<B>())
+                    };
+                    for run in 0..left.runs {
+                        let group = |group: usize| left.words.as_ptr().wrapping_add(run * left.run + group * APART * left.row);
+                        let mut rows: [*const $left; $rows / APART] = core::array::from_fn(|at| group(at).cast());
+                        for _ in 0..left.steps * $parts {
+                            // SAFETY: as many vectors as there are steps and parts.
+                            let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
+                            words = words.map(|words| words.wrapping_add(pitch));
+                            for group in 0..$rows / APART {
+                                for behind in 0..APART {
+                                    let (row, below) = (rows[group], behind * left.row * size_of::<[$left; $parts]>());
+                                    let acc = &mut acc[group * APART + behind];
+                                    $(
+                                        // SAFETY: within the packed lines, as checked.
+                                        let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
+                                        for vector in 0..$vectors {
+                                            acc[vector] = $step(acc[vector], a, b[vector]);
+                                        }
+                                    )?
+                                    $(*acc = $row(*acc, row, below, b);)?
+                                }
+                            }
+                            for row in &mut rows {
+                                *row = row.wrapping_add(1);
+                                // Keeps the compiler from making a pointer of its own for every row.
+                                // SAFETY: no instruction at all.
+                                unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(readonly, nostack, preserves_flags)) };
+                            }
+                        }
+                    }
+                    for row in 0..$rows {
+                        for vector in 0..$vectors {
+                            // SAFETY: within `sums`, as asserted.
+                            let to = unsafe { sums.as_mut_ptr().add(row * stride + vector * $lanes) };
+                            $store(to.cast(), acc[row][vector]);
+                        }
+                    }
+                }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { multiply(left, right, unpacked, sums) }
+            }
+
+            fn peak(self, steps: u64) -> u64 {
+                #[target_feature(enable = $features)]
+                fn peak(steps: u64) {
+                    // Says that the register may hold anything, so that no two are found equal and no step leaves the loop.
+                    macro_rules! unknown {
+                        ($value:expr) => {
+                            // SAFETY: no instruction at all.
+                            unsafe {
+                                core::arch::asm!("/* {0} */", inout($register) $value, options(nomem, nostack, preserves_flags));
+                            }
+                        };
+                    }
+                    let samples = [$right_sample; 64 / size_of::<B>()];
+                    let b = $load(samples.as_ptr().cast());
+                    $(let b = { let _ = b; $unpack(samples.as_ptr().cast(), 0) };)?
+                    let (mut acc, mut a, mut b) = ([[$zero; $vectors]; $rows], $broadcast($left_sample), [b; $vectors]);
+                    for vector in 0..$vectors {
+                        unknown!(b[vector]);
+                        for row in 0..$rows {
+                            unknown!(acc[row][vector]);
+                        }
+                    }
+                    for _ in 0..steps * $parts {
+                        for row in 0..$rows {
+                            let acc = &mut acc[row];
+                            $(for vector in 0..$vectors {
+                                acc[vector] = $step(acc[vector], a, b[vector]);
+                            })?
+                            $(*acc = $peak(*acc, a, b);)?
+                            unknown!(a);
+                        }
+                    }
+                    let mut sums = [[[C::default(); $lanes]; $vectors]; $rows];
+                    for row in 0..$rows {
+                        for vector in 0..$vectors {
+                            $store(sums[row][vector].as_mut_ptr().cast(), acc[row][vector]);
+                        }
+                    }
+                    core::hint::black_box(&sums);
+                }
+                // SAFETY: the token proves that this CPU and OS have the instruction set.
+                unsafe { peak(steps) }
+                2 * steps * ($rows * $vectors * $lanes * <$product as Product>::GROUP) as u64
+            }
+        }
+    };
+}
+pub(super) use {load, register_tile, store};
+
+/// A row of a tile of two vectors by a multiplication and an addition each: first both products and then both sums, since units
+/// that can do either are else taken by additions. Left to itself the compiler regroups sums until they fit in no register. A is
+/// broadcast here, by the instruction of its own type: another is slower.
+macro_rules! multiply_add {
+    (xmm) => {
+        multiply_add!(
+            xmm_reg, __m128i, "movd {a}, dword ptr [{p} + {i}]", "pshufd {a}, {a}, 0",
+            "movdqa {t}, {a}", "pmaddwd {t}, {b}", "pmaddwd {a}, {c}", "paddd {s}, {t}", "paddd {u}, {a}"
+        )
+    };
+    (ps) => {
+        multiply_add!(
+            xmm_reg, __m128, "movss {a}, dword ptr [{p} + {i}]", "shufps {a}, {a}, 0",
+            "movaps {t}, {a}", "mulps {t}, {b}", "mulps {a}, {c}", "addps {s}, {t}", "addps {u}, {a}"
+        )
+    };
+    (ymm) => { multiply_add!(ymm_reg, __m256i) };
+    (zmm) => { multiply_add!(zmm_reg, __m512i) };
+    ($class:ident, $vector:ty) => {
+        multiply_add!(
+            $class, $vector, "vpbroadcastd {a}, dword ptr [{p} + {i}]",
+            "vpmaddwd {t}, {a}, {b}", "vpmaddwd {a}, {a}, {c}", "vpaddd {s}, {s}, {t}", "vpaddd {u}, {u}, {a}"
+        )
+    };
+    ($class:ident, $vector:ty, $($line:literal),+) => {
+        |[mut s, mut u]: [$vector; 2], row: *const _, below: usize, [b, c]: [$vector; 2]| {
+            // SAFETY: the caller points to a number of its row, and has the instruction set.
+            unsafe {
+                core::arch::asm!(
+                    $($line,)+
+                    p = in(reg) row, i = in(reg) below, s = inout($class) s, u = inout($class) u, b = in($class) b, c = in($class) c,
+                    a = out($class) _, t = out($class) _, options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            [s, u]
+        }
+    };
+}
+/// The same on registers alone.
+macro_rules! multiply_add_peak {
+    (xmm) => {
+        multiply_add_peak!(
+            xmm_reg, __m128i,
+            "movdqa {t}, {a}", "pmaddwd {t}, {b}", "movdqa {v}, {a}", "pmaddwd {v}, {b}", "paddd {s}, {t}", "paddd {u}, {v}"
+        )
+    };
+    (ps) => {
+        multiply_add_peak!(
+            xmm_reg, __m128,
+            "movaps {t}, {a}", "mulps {t}, {b}", "movaps {v}, {a}", "mulps {v}, {b}", "addps {s}, {t}", "addps {u}, {v}"
+        )
+    };
+    (ymm) => { multiply_add_peak!(ymm_reg, __m256i) };
+    (zmm) => { multiply_add_peak!(zmm_reg, __m512i) };
+    ($class:ident, $vector:ty) => {
+        multiply_add_peak!(
+            $class, $vector,
+            "vpmaddwd {t}, {a}, {b}", "vpmaddwd {v}, {a}, {b}", "vpaddd {s}, {s}, {t}", "vpaddd {u}, {u}, {v}"
+        )
+    };
+    ($class:ident, $vector:ty, $($line:literal),+) => {
+        |[mut s, mut u]: [$vector; 2], a: $vector, [b, _]: [$vector; 2]| {
+            // SAFETY: registers only, and the caller has the instruction set.
+            unsafe {
+                core::arch::asm!(
+                    $($line,)+
+                    s = inout($class) s, u = inout($class) u, a = in($class) a, b = in($class) b,
+                    t = out($class) _, v = out($class) _, options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            [s, u]
+        }
+    };
+}
+pub(super) use {multiply_add, multiply_add_peak};
