@@ -297,4 +297,64 @@ pub(crate) mod tests {
             }
         }
     }
+
+    /// Two stages that copy the input, the second of which leaves a word out from its second run on.
+    #[derive(Default)]
+    struct Forgetful {
+        runs: usize,
+    }
+
+    impl Staged for Forgetful {
+        type Word = u16;
+        const NAME: &'static str = "forgetful";
+        const SUMMARY: &'static str = "for this test";
+        const VARIANTS: &'static [Variant] = &[Variant::of(crate::Isa::Scalar)];
+        const GOLDENS: &'static [Golden] = &[];
+        const STAGES: &'static [&'static str] = &["first", "second"];
+        const TYPE: &'static str = "uint16";
+
+        fn generate(&mut self, _: Size, rng: &mut Rng, input: &mut Buffer<u8>) {
+            input.resize(24);
+            rng.fill(input);
+        }
+
+        fn sizes(&self) -> [usize; 2] {
+            [3, 4]
+        }
+
+        fn shape(&self, _: usize) -> [usize; 2] {
+            [3, 4]
+        }
+
+        fn operations(&self) -> u64 {
+            24
+        }
+
+        fn run(&mut self, _: Token, input: &[u8], call: &mut Call<'_, u16>) {
+            self.runs += 1;
+            let words: &[u16] = bytemuck::cast_slice(input);
+            call.enter(0, 12).copy_from_slice(words);
+            let part = call.enter(1, 12);
+            for (n, (to, word)) in part.iter_mut().zip(words).enumerate() {
+                if self.runs == 1 || n != 6 {
+                    *to = *word;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_that_never_happened_shows_and_is_located() {
+        let mut job = StagedJob::<Forgetful>::default();
+        job.generate(Size::Fresh, 1);
+        job.run(Token::Scalar, &AtomicU64::new(0), None);
+        job.keep_reference();
+        assert!(job.matches() && job.locate().is_none());
+        let noted = AtomicU64::new(0);
+        job.run(Token::Scalar, &noted, None);
+        assert!(!job.matches());
+        let found = job.locate().expect("it differs");
+        assert_eq!((found.stage, found.element, found.bits, found.wrong), ("second", vec![1, 2], 16, 1));
+        assert_eq!((found.actual, noted.load(Relaxed)), (0xa5a5, 1));
+    }
 }
