@@ -46,9 +46,11 @@ impl<T> Default for Buffer<T> {
 }
 
 impl<T: Pod> Buffer<T> {
-    /// Makes the buffer exactly so long; keeps its memory.
+    /// Makes the buffer exactly so long; keeps its memory, and takes no more than it needs.
     pub(crate) fn resize(&mut self, len: usize) {
-        self.lines.resize((len * size_of::<T>()).div_ceil(size_of::<Line>()), Line::zeroed());
+        let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+        self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
+        self.lines.resize(lines, Line::zeroed());
         self.len = len;
     }
 

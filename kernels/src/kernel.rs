@@ -122,6 +122,10 @@ pub trait Kernel: Sync {
     fn picture_side_min(&self) -> usize {
         1
     }
+    /// Bytes that a job takes for each pixel of a picture, about.
+    fn picture_bytes(&self) -> usize {
+        32
+    }
     /// Whether taking and freeing memory is part of its work: the declared exception to the rule of [`Job`].
     fn allocates(&self) -> bool {
         false

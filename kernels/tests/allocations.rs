@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use allocation_counter::measure;
-use oddcore_kernels::{Isa, Job, Kernel, Size, Token, all};
+use oddcore_kernels::{Isa, Job, Kernel, Picture, Size, Token, all};
 
 /// Large and small inputs in turn: what was made for one must not be taken anew in the loop over the other.
 const SIZES: [Size; 2] = [Size::Golden, Size::Fresh];
@@ -36,6 +36,30 @@ fn no_kernel_takes_memory_in_the_hot_loop() {
         for token in kernel.variants().iter().filter_map(|variant| variant.isa.token()) {
             hot_loop_takes_nothing(*kernel, token);
         }
+    }
+}
+
+/// Runs are refused on pictures that would take more memory than there is, so what kernels say they take must be near the truth.
+#[test]
+fn a_picture_takes_as_much_memory_as_is_said() {
+    let stage = AtomicU64::new(0);
+    let picture =
+        Picture { width: 1200, height: 900, rgb: (0..1200 * 900 * 3u64).map(|n| ((n * n) >> 7) as u8).collect() };
+    for kernel in all().iter().filter(|kernel| kernel.takes_pictures()) {
+        let token = kernel.variants().iter().find_map(|variant| variant.isa.token()).expect("scalar at least");
+        let taken = measure(|| {
+            let mut job = kernel.new_job();
+            for seed in 0..4 {
+                assert!(job.load_picture(&picture, seed));
+                job.run(token, &stage, None);
+                job.keep_reference();
+                job.run(token, &stage, None);
+            }
+        });
+        let said = (kernel.picture_bytes() * picture.width * picture.height) as u64;
+        // What does not grow with the picture comes on top.
+        let taken = taken.bytes_max;
+        assert!(taken < said + (40 << 20) && said < 2 * taken, "{}: {taken}, and {said} are said", kernel.name());
     }
 }
 

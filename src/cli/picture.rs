@@ -35,6 +35,26 @@ pub fn check_size(path: &Path, picture: &Picture, kernels: &[&dyn Kernel]) -> Re
     Err(refused(path, format!("{width}x{height} pixels are too few for {name}, which takes {least}x{least} or more")))
 }
 
+/// Refuses pictures on which the work of so many threads at once, each with its own memory, would take more than half of the
+/// machine's memory: a worker that the OS kills for that must not make its core a suspect.
+pub fn check_memory(
+    pictures: &[(&Path, usize)],
+    kernels: &[&dyn Kernel],
+    threads: usize,
+    memory_bytes: Option<u64>,
+) -> Result<(), CliError> {
+    let bytes_a_pixel: usize = kernels.iter().filter(|k| k.takes_pictures()).map(|k| k.picture_bytes()).sum();
+    let largest = pictures.iter().max_by_key(|(_, pixels)| pixels);
+    let (Some(&(path, pixels)), Some(memory)) = (largest, memory_bytes) else { return Ok(()) };
+    let needed = (bytes_a_pixel * pixels) as u64 * threads as u64;
+    if needed <= memory / 2 {
+        return Ok(());
+    }
+    let (needed, half) = (needed.div_ceil(1 << 30), memory >> 31);
+    let why = "take a smaller one, or fewer --kernels or --cores";
+    Err(refused(path, format!("work on it in {threads} threads takes {needed} GiB, and {half} may be taken: {why}")))
+}
+
 fn refused(path: &Path, why: impl std::fmt::Display) -> CliError {
     CliError::Usage(format!("--image {}: {why}", path.display()))
 }

@@ -129,14 +129,19 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
     let kernels = selection::kernels(args.kernels.as_deref())?;
     let chosen: Vec<_> = kernels.iter().filter_map(|name| oddcore_kernels::find(name)).collect();
+    let mut pictures = Vec::new();
     for image in &args.image {
-        picture::check_size(image, &picture::read(image)?, &chosen)?;
+        let picture = picture::read(image)?;
+        picture::check_size(image, &picture, &chosen)?;
+        pictures.push((image.as_path(), picture.width * picture.height));
     }
     let machine = match &args.place.root {
         Some(dir) if args.dry_run => described_machine(dir)?,
         root => read_machine(root.as_deref())?,
     };
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
+    let threads = machine.cores.iter().filter(|core| cores.contains(&core.core)).map(|core| core.testable.len()).sum();
+    picture::check_memory(&pictures, &chosen, threads, machine.memory_bytes)?;
     let thorough = matches!(profile.as_str(), "standard" | "overnight");
     let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &kernels)?;

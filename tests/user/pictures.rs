@@ -82,6 +82,20 @@ fn a_picture_too_small_for_its_kernels_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_picture_that_takes_more_memory_than_there_is_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("root");
+    fs::create_dir_all(root.join("proc")).expect("writable");
+    fs::write(root.join("proc/meminfo"), "MemTotal:         100000 kB\n").expect("writable");
+    let root = root.to_str().expect("text");
+    let args = ["run", "--for", "1s", "--kernels", "webui-*", "--image", ASTRONAUT, "--root", root];
+    let output = oddcore(folder.path(), &args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{output:?}");
+    assert!(said.contains("astronaut.png") && said.contains("take a smaller one"), "{said}");
+}
+
+#[test]
 fn a_run_says_that_a_picture_is_not_used() {
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["run", "--for", "1s", "--kernels", "registers-general", "--image", SMALL, "--json", "-"];

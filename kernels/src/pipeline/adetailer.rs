@@ -139,6 +139,7 @@ impl Chain for ADetailer {
     ];
     const VARIANTS: &'static [Variant] = RESIZING;
     const GOLDENS: &'static [Golden] = goldens::WEBUI_ADETAILER;
+    const PICTURE_BYTES: usize = 40;
     const SIDE_MIN: usize = SIDE_MIN;
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {

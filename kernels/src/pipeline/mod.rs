@@ -13,6 +13,7 @@ mod upscale;
 use alloc::{boxed::Box, vec::Vec};
 use core::{
     marker::PhantomData,
+    mem,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -52,6 +53,8 @@ pub(crate) trait Chain: Default + Send + 'static {
     const GOLDENS: &'static [Golden];
     /// The least width and height of a user's picture.
     const SIDE_MIN: usize = 1;
+    /// Bytes that a job takes for each pixel of a picture, about: twice those of the outputs.
+    const PICTURE_BYTES: usize;
 
     /// Chooses parameters for a picture that is to be made, and its width and height.
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize);
@@ -128,6 +131,10 @@ impl<C: Chain> Kernel for Pipeline<C> {
         C::SIDE_MIN
     }
 
+    fn picture_bytes(&self) -> usize {
+        C::PICTURE_BYTES
+    }
+
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(ChainJob::<C>::new())
     }
@@ -140,8 +147,10 @@ impl<C: Chain> Kernel for Pipeline<C> {
             None => job.generate(Size::Golden, seed),
         }
         job.run(token, &AtomicU64::new(0), None);
-        let show = |(name, output): (&&'static str, &Output)| output.show(name, C::STREAMS.contains(name));
-        Ok(C::STAGES.iter().zip(job.outputs()).map(show).collect())
+        // One after the other: a large picture's outputs are not there twice.
+        let outputs = mem::take(&mut job.sets[job.last]);
+        let show = |(name, output): (&&'static str, Output)| output.show(name, C::STREAMS.contains(name));
+        Ok(C::STAGES.iter().zip(outputs).map(show).collect())
     }
 }
 

@@ -38,6 +38,7 @@ impl Chain for PictureMasks {
     const STAGES: &'static [&'static str] =
         &["channels", "dilated", "count", "blurred_across", "blurred", "box", "pasted", "composite"];
     const GOLDENS: &'static [Golden] = goldens::PICTURE_MASKS;
+    const PICTURE_BYTES: usize = 40;
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {
         match size {

@@ -43,6 +43,7 @@ impl Chain for PictureMoves {
         "rgb",
     ];
     const GOLDENS: &'static [Golden] = goldens::PICTURE_MOVES;
+    const PICTURE_BYTES: usize = 310;
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {
         match size {

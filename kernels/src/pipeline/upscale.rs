@@ -35,7 +35,7 @@ const SCALE: usize = 2;
 /// Side of the program's tiles.
 const TILE: usize = 192;
 /// The program's own overlap of tiles, then others that its users choose.
-const OVERLAPS: [usize; 4] = [8, 16, 32, 4];
+const OVERLAPS: [usize; 4] = [8, 16, 12, 4];
 
 /// The chain, with its scratch memory.
 #[derive(Default)]
@@ -96,6 +96,7 @@ impl Chain for Upscale {
     const STREAMS: &'static [&'static str] = &["tiles_in", "tiles_out"];
     const VARIANTS: &'static [Variant] = RESIZING;
     const GOLDENS: &'static [Golden] = goldens::WEBUI_UPSCALE;
+    const PICTURE_BYTES: usize = 360;
     const SIDE_MIN: usize = TILE;
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {
