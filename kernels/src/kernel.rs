@@ -181,7 +181,7 @@ pub trait Job: Send {
     fn reference_digest(&self) -> u64;
     /// Copies the output as the reference.
     fn keep_reference(&mut self);
-    /// Whether output and reference are the same in every bit.
+    /// Whether output and reference are the same in every bit. Chains of stages (`pipeline`) compare checksums of all but the last.
     fn matches(&self) -> bool;
     /// Where they differ, by a method of its own: element by element.
     fn locate(&self) -> Option<Mismatch>;
