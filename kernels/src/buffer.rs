@@ -48,10 +48,15 @@ impl<T> Default for Buffer<T> {
 impl<T: Pod> Buffer<T> {
     /// Makes the buffer exactly so long; keeps its memory, and takes no more than it needs.
     pub(crate) fn resize(&mut self, len: usize) {
+        self.make_room(len);
+        self.lines.resize((len * size_of::<T>()).div_ceil(size_of::<Line>()), Line::zeroed());
+        self.len = len;
+    }
+
+    /// Takes the memory for so many elements.
+    pub(crate) fn make_room(&mut self, len: usize) {
         let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
         self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
-        self.lines.resize(lines, Line::zeroed());
-        self.len = len;
     }
 
     /// Becomes a copy, without taking memory where there is enough.

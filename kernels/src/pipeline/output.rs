@@ -78,8 +78,8 @@ impl Output {
     /// Takes as much memory as `other` has.
     pub(super) fn make_room_like(&mut self, other: &Self) {
         self.shape.clone_from(&other.shape);
-        self.values.resize(other.values.len());
-        self.sums.resize(other.sums.len());
+        self.values.make_room(other.values.len());
+        self.sums.make_room(other.sums.len());
     }
 
     /// What is to be compared.
