@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn a_png_decoder_reads_the_stream() {
         let kernel = StagedKernel::<DeflatePng>::new();
-        let mut rgb = alloc::vec![0; 45 * 31 * 3];
+        let mut rgb = alloc::vec![0; 45 * 64 * 3];
         for seed in 0..4 {
             paint(&mut Rng::new(seed), 45, RGB, &mut rgb);
-            let picture = Picture { width: 45, height: 31, rgb: rgb.clone() };
+            let picture = Picture { width: 45, height: 64, rgb: rgb.clone() };
             let stages = kernel.show(Token::Scalar, seed, Some(&picture)).expect("it takes pictures");
             let (deflated, back) = (&stages[2].bytes, &stages[4].bytes);
             assert_eq!((stages[2].name.as_str(), stages[4].name.as_str()), ("deflate", "unfilter"));
@@ -226,7 +226,7 @@ mod tests {
                 file.extend(&named);
                 file.extend(crc32(&named).to_be_bytes());
             };
-            chunk(b"IHDR", &[&45u32.to_be_bytes()[..], &31u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat());
+            chunk(b"IHDR", &[&45u32.to_be_bytes()[..], &64u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat());
             chunk(b"IDAT", &deflated[HEAD..][..len]);
             chunk(b"IEND", &[]);
             let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("a PNG");

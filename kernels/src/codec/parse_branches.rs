@@ -260,6 +260,9 @@ mod tests {
     #[test]
     fn what_is_written_otherwise_but_means_the_same_has_the_same_tokens() {
         assert_eq!(tokens(r#"["a\u0041\n",1]"#), tokens("[ \"aA\\u000a\" ,\t1 ]"));
+        for (one, other) in [("1e-5", "1e+5"), ("12", "21"), ("1.23", "12.3"), (r#""ab""#, r#""ba""#)] {
+            assert_ne!(tokens(one), tokens(other), "{one} {other}");
+        }
         for other in
             [r#"["aA\n",2]"#, r#"["aA\n",1"#, r#"["aA",1]"#, r#"["aA\n",-1]"#, r#"["aA\n",1.0]"#, r#"{"aA\n",1]"#]
         {

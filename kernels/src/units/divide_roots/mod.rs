@@ -1,5 +1,5 @@
 //! `divide-roots`: quotients and square roots of f32 and f64, and divisions of integers of 64 and 32 bits with and without sign,
-//! against long division and extraction of roots, digit by digit, rounded to nearest, ties to even. Every quotient, root and
+//! against long division and extraction of roots, digit by digit, rounded to nearest. Every quotient, root and
 //! remainder goes in full into an accumulator, `acc = rotate(acc, 1) ^ bits`, of its lane.
 //!
 //! Each row of output pairs the numerators with the denominators in another way. The root is that of the quotient without its sign.
@@ -169,7 +169,7 @@ mod tests {
         crate::staged::tests::holds::<DivideRoots>();
     }
 
-    /// The reference's arithmetic is libm's (soft floats) for roots and this CPU's for quotients, ties and edges included.
+    /// The reference's arithmetic is libm's (soft floats) for roots and this CPU's for quotients, those of few digits included.
     #[test]
     fn the_reference_rounds_correctly() {
         let mut rng = Rng::new(8);

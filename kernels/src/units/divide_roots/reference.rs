@@ -83,11 +83,11 @@ fn parts<const P: u32>(bits: u64) -> (u64, i64) {
     (bits & (stored - 1) | stored, (bits >> (P - 1) & ((1 << exponent_bits(P)) - 1)) as i64)
 }
 
-/// Packs `P` digits and one more, rounding it to nearest, ties to even; `rest` says whether anything follows it.
-fn round<const P: u32>(digits: u64, exponent: i64, rest: bool) -> u64 {
-    let up = digits & 1 == 1 && (rest || digits & 2 == 2);
+/// Packs `P` digits and one more, rounding it to nearest. There are no ties: if nothing followed an odd last digit, the product
+/// with the divisor, or the square, would have more than `P` digits.
+fn round<const P: u32>(digits: u64, exponent: i64) -> u64 {
     // The first digit adds one to the exponent, and so does a carry out of all of them.
-    (((exponent - 1) as u64) << (P - 1)).wrapping_add((digits >> 1) + u64::from(up))
+    (((exponent - 1) as u64) << (P - 1)).wrapping_add((digits >> 1) + (digits & 1))
 }
 
 /// The quotient of two normal numbers, which must be normal.
@@ -109,7 +109,7 @@ pub(super) fn divide<const P: u32>(a: u64, b: u64) -> u64 {
         remainder <<= 1;
     }
     let sign = (a ^ b) & 1 << (P - 1 + exponent_bits(P));
-    sign | round::<P>(digits, exponent, remainder != 0)
+    sign | round::<P>(digits, exponent)
 }
 
 /// The square root of a positive normal number.
@@ -129,5 +129,5 @@ pub(super) fn root<const P: u32>(bits: u64) -> u64 {
             root |= 1;
         }
     }
-    round::<P>(root, (exponent >> 1) + bias, remainder != 0)
+    round::<P>(root, (exponent >> 1) + bias)
 }
