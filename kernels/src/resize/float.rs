@@ -119,6 +119,11 @@ impl FloatResizer {
         }
     }
 
+    /// Bytes of the picture between the passes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.between)
+    }
+
     /// Multiplications and additions of a run.
     pub(super) fn operations(&self) -> u64 {
         (2 * CHANNELS * self.to.0 * (self.from.1 * self.across.taps + self.to.1 * self.down.taps)) as u64

@@ -164,8 +164,14 @@ impl Job for FloatJob {
     }
 
     fn bytes(&self) -> usize {
-        let floats = [&self.input, &self.there, &self.back, &self.reference.back];
-        floats.iter().map(|buffer| size_of_val(&buffer[..])).sum()
+        let pictures = [&self.input, &self.there, &self.back, &self.reference.back];
+        let between: usize = self.resizers.iter().map(FloatResizer::bytes).sum();
+        between + pictures.iter().map(|picture| size_of_val(&picture[..])).sum::<usize>()
+    }
+
+    fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
+        let end = self.input.len() - SLACK;
+        see(bytemuck::cast_slice_mut(&mut self.input[..end]));
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {

@@ -275,7 +275,7 @@ impl Job for ResizeJob {
     }
 
     fn bytes(&self) -> usize {
-        let made = self.legs().iter().map(|leg| leg.picture.len()).sum::<usize>();
+        let made: usize = self.legs().iter().map(Leg::bytes).sum();
         self.input.len() + made + self.reference.picture.len()
     }
 

@@ -110,6 +110,11 @@ impl Leg {
         }
     }
 
+    /// Bytes of the pictures that it makes.
+    pub(super) fn bytes(&self) -> usize {
+        self.premultiplied.iter().map(|picture| picture.len()).sum::<usize>() + self.picture.len()
+    }
+
     /// Weights, and the resize of `source`; stages are noted with `base` added. A fault is a bit of the picture between the
     /// passes.
     pub(super) fn run(
