@@ -54,6 +54,11 @@ impl Ruler {
     }
 }
 
+/// The wrapping sum of the weights' bits: rounding them hides faults.
+pub(super) fn sum_of_bits(weights: &[f64]) -> u64 {
+    weights.iter().fold(0, |sum, weight| sum.wrapping_add(weight.to_bits()))
+}
+
 /// For each target position: where its taps begin, and their weights.
 #[derive(Default)]
 pub(crate) struct Coefficients {
@@ -63,6 +68,8 @@ pub(crate) struct Coefficients {
     /// Weights kept for a position.
     stride: usize,
     exact: Vec<f64>,
+    /// See [`Coefficients::sum`].
+    sum: u64,
 }
 
 impl Coefficients {
@@ -75,14 +82,21 @@ impl Coefficients {
         resize(&mut self.weights, to * self.stride);
         self.exact.clear();
         self.exact.reserve(self.stride);
+        self.sum = 0;
         for at in 0..to {
             self.starts[at] = ruler.weigh(at, &mut self.exact) as u32;
             self.counts[at] = self.exact.len() as u32;
+            self.sum = self.sum.wrapping_add(sum_of_bits(&self.exact));
             for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(&self.exact) {
                 let half = if *weight < 0.0 { -0.5 } else { 0.5 };
                 *fixed = (half + weight * f64::from(1u32 << PRECISION)) as i32;
             }
         }
+    }
+
+    /// The wrapping sum of the bits of all weights before rounding.
+    pub(crate) fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// Target positions.

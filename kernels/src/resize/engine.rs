@@ -83,6 +83,8 @@ pub(crate) struct Resizer {
     across: Coefficients,
     down: Coefficients,
     sums: [Vec<u32>; 2],
+    /// See [`Self::weight_sums`].
+    weight_sums: [u32; 4],
     /// The picture between the passes, which only the scalar reference keeps whole.
     between: Vec<u8>,
     #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
@@ -97,6 +99,9 @@ impl Resizer {
         (self.channels, self.from, self.to) = (channels, from, to);
         self.across.compute(filter, from.0, to.0);
         self.down.compute(filter, from.1, to.1);
+        let halves = |sum: u64| [sum as u32, (sum >> 32) as u32];
+        let ([a, b], [c, d]) = (halves(self.across.sum()), halves(self.down.sum()));
+        self.weight_sums = [a, b, c, d];
         let horizontal = if self.vertical_first() { to.1 } else { self.down.needed().len() };
         resize(&mut self.sums[Pass::Horizontal as usize], horizontal);
         resize(&mut self.sums[Pass::Vertical as usize], to.1);
@@ -134,6 +139,11 @@ impl Resizer {
             #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
             token => crate::gemm::no_such_variant("resize", token),
         }
+    }
+
+    /// The halves of the sums of both passes' weights before they were rounded.
+    pub(crate) fn weight_sums(&self) -> &[u32] {
+        &self.weight_sums
     }
 
     /// For each row that a pass made, the wrapping sum of its accumulators before rounding.

@@ -4,7 +4,10 @@
 
 use alloc::vec::Vec;
 
-use super::{coefficients::Ruler, filter::Filter};
+use super::{
+    coefficients::{Ruler, sum_of_bits},
+    filter::Filter,
+};
 use crate::{buffer::Buffer, digest, isa::Token};
 
 /// Samples a pixel.
@@ -15,6 +18,9 @@ pub(super) const SLACK: usize = 16;
 /// Samples that the vertical pass makes at a time.
 pub(super) const BLOCK: usize = 64;
 
+/// How many sums come before those of rows.
+pub(super) const WEIGHT_SUMS: usize = 4;
+
 /// For each target position where its taps begin, and their weights; all have as many taps, some with weight zero.
 #[derive(Default)]
 pub(super) struct Weights {
@@ -24,6 +30,8 @@ pub(super) struct Weights {
     pub(super) spread: Buffer<[f32; 4]>,
     pub(super) taps: usize,
     exact: Vec<f64>,
+    /// The wrapping sum of the bits of all weights before rounding.
+    sum: u64,
 }
 
 impl Weights {
@@ -35,9 +43,11 @@ impl Weights {
         digest::resize(&mut self.starts, to);
         digest::resize(&mut self.weights, to * self.taps);
         self.weights.fill(0.0);
+        self.sum = 0;
         for (at, (begin, weights)) in self.starts.iter_mut().zip(self.weights.chunks_exact_mut(self.taps)).enumerate() {
             let start = ruler.weigh(at, &mut self.exact);
             *begin = start.min(from - self.taps) as u32;
+            self.sum = self.sum.wrapping_add(sum_of_bits(&self.exact));
             let shift = start - *begin as usize;
             weights[shift..].iter_mut().zip(&self.exact).for_each(|(weight, exact)| *weight = *exact as f32);
         }
@@ -59,7 +69,8 @@ pub(super) struct FloatResizer {
     down: Weights,
     /// Between the passes: rows of [`Self::stride`].
     between: Buffer<f32>,
-    /// For each row between the passes the wrapping sum of its bits: columns may round its last ones away.
+    /// The halves of the sums of both passes' weights before rounding; then for each row between the passes the wrapping sum of
+    /// its bits: columns may round its last ones away.
     pub(super) sums: Vec<u32>,
 }
 
@@ -72,7 +83,10 @@ impl FloatResizer {
         let stride = self.stride();
         self.between.resize(from.1 * stride);
         self.between.fill(0.0);
-        digest::resize(&mut self.sums, from.1);
+        digest::resize(&mut self.sums, WEIGHT_SUMS + from.1);
+        let halves = |sum: u64| [sum as u32, (sum >> 32) as u32];
+        let ([a, b], [c, d]) = (halves(self.across.sum), halves(self.down.sum));
+        self.sums[..WEIGHT_SUMS].copy_from_slice(&[a, b, c, d]);
     }
 
     /// Whole blocks of the vertical pass, and a vector that may be written too far.
@@ -93,7 +107,9 @@ impl FloatResizer {
         let (from_row, to_row, stride) = (self.from.0 * CHANNELS, self.to.0 * CHANNELS, self.stride());
         assert!(source.len() >= self.from.1 * from_row + SLACK && target.len() >= self.to.1 * to_row);
         note(0);
-        for (row, (between, sum)) in self.between.chunks_exact_mut(stride).zip(&mut self.sums).enumerate() {
+        for (row, (between, sum)) in
+            self.between.chunks_exact_mut(stride).zip(&mut self.sums[WEIGHT_SUMS..]).enumerate()
+        {
             let source = &source[row * from_row..];
             match token {
                 Token::Scalar => across(&self.across, source, &mut between[..to_row]),

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, format, vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{
-    float::{CHANNELS, FloatResizer, SLACK},
+    float::{CHANNELS, FloatResizer, SLACK, WEIGHT_SUMS},
     kernel_u8::TARGETS,
     pictures,
 };
@@ -21,6 +21,7 @@ use crate::{
 const GOLDEN_SIDE: usize = 256;
 
 const STAGES: &[&str] = &["coefficients", "there-horizontal", "there-vertical", "back-horizontal", "back-vertical"];
+const STAGE_COEFFICIENTS: u64 = 0;
 /// Of the two resizes the first pass's stage.
 const STAGE_FIRST: [u64; 2] = [1, 3];
 const VARIANTS: &[Variant] = &[Variant::of(Isa::Avx512F), Variant::of(Isa::Avx2Fma), Variant::of(Isa::Scalar)];
@@ -175,7 +176,7 @@ impl Job for FloatJob {
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
-        stage.store(0, Relaxed);
+        stage.store(STAGE_COEFFICIENTS, Relaxed);
         let Self { from, to, resizers: [first, second], input, there, back, .. } = self;
         first.prepare(*from, *to);
         second.prepare(*to, *from);
@@ -220,9 +221,14 @@ impl Job for FloatJob {
     fn locate(&self) -> Option<Mismatch> {
         for (resize, (sums, right)) in self.sums().into_iter().zip(&self.reference.sums).enumerate() {
             if let Some((first, wrong)) = differences(sums, right) {
-                let stage = STAGES[STAGE_FIRST[resize] as usize];
+                // The first sums are those of the weights.
+                let (stage, element) = match first.checked_sub(WEIGHT_SUMS) {
+                    Some(row) => (STAGE_FIRST[resize], row),
+                    None => (STAGE_COEFFICIENTS, first),
+                };
+                let (stage, element) = (STAGES[stage as usize], vec![element as u64]);
                 let (expected, actual) = (bits(&right[first]), bits(&sums[first]));
-                return Some(Mismatch { stage, element: vec![first as u64], expected, actual, bits: 32, wrong });
+                return Some(Mismatch { stage, element, expected, actual, bits: 32, wrong });
             }
         }
         let (first, wrong) = differences(&self.back, &self.reference.back)?;

@@ -173,7 +173,7 @@ impl Kernel for ResizeU8 {
 struct Reference {
     picture: Buffer<u8>,
     /// Of both legs, see [`Leg::sums`].
-    sums: [[Vec<u32>; 4]; 2],
+    sums: [[Vec<u32>; 5]; 2],
 }
 
 struct ResizeJob {

@@ -87,20 +87,25 @@ impl Leg {
         matches!(method, Method::Pillow(_)) && self.pillow.vertical_first()
     }
 
-    /// In the order of the work: stage, and the sums of what its rows had before rounding.
-    pub(super) fn sums(&self, method: Method) -> [(u64, &[u32]); 4] {
+    /// In the order of the work: stage, and the sums of what its rows, or its weights, had before rounding.
+    pub(super) fn sums(&self, method: Method) -> [(u64, &[u32]); 5] {
+        let weights = match method {
+            Method::Pillow(_) => self.pillow.weight_sums(),
+            Method::OpenCv => self.open_cv.weight_sums(),
+        };
         let of = |pass: Pass| match method {
             Method::Pillow(_) => self.pillow.sums(pass),
             Method::OpenCv => self.open_cv.sums(pass),
         };
         let (horizontal, vertical) = ((HORIZONTAL, of(Pass::Horizontal)), (VERTICAL, of(Pass::Vertical)));
         let [first, second] = if self.vertical_first(method) { [vertical, horizontal] } else { [horizontal, vertical] };
-        [(PREMULTIPLY, &self.premultiply_sums), first, second, (UNPREMULTIPLY, &self.unpremultiply_sums)]
+        let premultiply = (PREMULTIPLY, &self.premultiply_sums[..]);
+        [(COEFFICIENTS, weights), premultiply, first, second, (UNPREMULTIPLY, &self.unpremultiply_sums)]
     }
 
     /// The stage that makes the picture.
     pub(super) fn last_stage(&self, method: Method) -> u64 {
-        if self.premultiplies(method) { UNPREMULTIPLY } else { self.sums(method)[2].0 }
+        if self.premultiplies(method) { UNPREMULTIPLY } else { self.sums(method)[3].0 }
     }
 
     pub(super) fn operations(&self, method: Method) -> u64 {

@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Pair {
     pub(crate) at: [u32; 2],
     pub(crate) weights: [i16; 2],
+    /// Where the target position lies, before its weights are rounded.
+    exact: f32,
 }
 
 /// For each target position the source positions it lies between. Only columns have weight zero beyond an edge.
@@ -33,7 +35,11 @@ fn pairs(from: usize, to: usize, columns: bool) -> impl Iterator<Item = Pair> {
             (first, part) = (first.clamp(0, last), 0.0);
         }
         let weight = |part: f32| libm::rintf(part * 2048.0) as i16;
-        Pair { at: [first, first + 1].map(|at| at.clamp(0, last) as u32), weights: [weight(1.0 - part), weight(part)] }
+        Pair {
+            at: [first, first + 1].map(|at| at.clamp(0, last) as u32),
+            weights: [weight(1.0 - part), weight(part)],
+            exact,
+        }
     })
 }
 
@@ -46,6 +52,8 @@ pub(crate) struct LinearCv {
     columns: Vec<Pair>,
     rows: Vec<Pair>,
     sums: [Vec<u32>; 2],
+    /// See [`Self::weight_sums`].
+    weight_sums: [u32; 2],
     /// The sums of two source rows, by the parity of the row; a vector of them may be written too far.
     made: [Buffer<i32>; 2],
     #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
@@ -67,6 +75,8 @@ impl LinearCv {
         self.columns.extend(pairs(from.0, to.0, true));
         self.rows.clear();
         self.rows.extend(pairs(from.1, to.1, false));
+        self.weight_sums = [&self.columns, &self.rows]
+            .map(|pairs| pairs.iter().fold(0, |sum: u32, pair| sum.wrapping_add(pair.exact.to_bits())));
         resize(&mut self.sums[Pass::Horizontal as usize], from.1);
         resize(&mut self.sums[Pass::Vertical as usize], to.1);
         self.made.iter_mut().for_each(|row| row.resize(to.0 * channels + ROOM));
@@ -131,6 +141,11 @@ impl LinearCv {
     /// Multiplications and additions of a run.
     pub(crate) fn operations(&self) -> u64 {
         (self.to.0 * self.channels * (3 * self.from.1.min(2 * self.to.1) + 3 * self.to.1)) as u64
+    }
+
+    /// The sums of the bits of both passes' positions before weights were rounded.
+    pub(crate) fn weight_sums(&self) -> &[u32] {
+        &self.weight_sums
     }
 
     /// For each row that a pass made, the wrapping sum of what it had before rounding; zero for source rows never used.
