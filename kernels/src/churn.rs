@@ -80,7 +80,7 @@ impl Staged for NumpyChurn {
     const STAGES: &'static [&'static str] = &["getdata", "array", "bytes", "chase", "pages"];
     const TYPE: &'static str = "int64";
     const ALLOCATES: bool = true;
-    const TAKES_PICTURES: bool = true;
+    const PICTURE_BYTES: Option<usize> = Some(200);
 
     fn generate(&mut self, size: Size, rng: &mut Rng, input: &mut Buffer<u8>) {
         let ((width, height), touched) = match size {

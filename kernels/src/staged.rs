@@ -12,6 +12,7 @@ use crate::{
     digest::{bits, differences, digest, flip},
     isa::Token,
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
+    picture::RGB,
     rng::Rng,
 };
 
@@ -30,7 +31,8 @@ pub(crate) trait Staged: Default + Send + 'static {
     /// NumPy's name of the words.
     const TYPE: &'static str;
     const ALLOCATES: bool = false;
-    const TAKES_PICTURES: bool = false;
+    /// Bytes that a job takes for each pixel of a picture, about, where it takes pictures; the input is their RGB.
+    const PICTURE_BYTES: Option<usize> = None;
 
     /// Chooses the sizes and makes the input.
     fn generate(&mut self, size: Size, rng: &mut Rng, input: &mut Buffer<u8>);
@@ -128,7 +130,11 @@ impl<S: Staged> Kernel for StagedKernel<S> {
     }
 
     fn takes_pictures(&self) -> bool {
-        S::TAKES_PICTURES
+        S::PICTURE_BYTES.is_some()
+    }
+
+    fn picture_bytes(&self) -> usize {
+        S::PICTURE_BYTES.unwrap_or_default()
     }
 
     fn allocates(&self) -> bool {
@@ -194,15 +200,19 @@ impl<S: Staged> Job for StagedJob<S> {
     }
 
     fn load_picture(&mut self, picture: &Picture, seed: u64) -> bool {
-        if S::TAKES_PICTURES {
+        if S::PICTURE_BYTES.is_some() {
             self.work.load_picture(picture, seed, &mut self.input);
             self.size_output();
         }
-        S::TAKES_PICTURES
+        S::PICTURE_BYTES.is_some()
     }
 
     fn operations(&self) -> u64 {
         self.work.operations()
+    }
+
+    fn pixels(&self) -> Option<u64> {
+        S::PICTURE_BYTES.map(|_| (self.input.len() / RGB) as u64)
     }
 
     fn bytes(&self) -> usize {

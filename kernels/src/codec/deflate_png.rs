@@ -57,7 +57,7 @@ impl Staged for DeflatePng {
     const STAGES: &'static [&'static str] = &["filter", "deflate", "inflate", "unfilter"];
     const TYPE: &'static str = "uint8";
     const ALLOCATES: bool = true;
-    const TAKES_PICTURES: bool = true;
+    const PICTURE_BYTES: Option<usize> = Some(20);
 
     fn generate(&mut self, size: Size, rng: &mut Rng, input: &mut Buffer<u8>) {
         let (width, height) = match size {

@@ -96,7 +96,7 @@ impl Chain for Upscale {
     const STREAMS: &'static [&'static str] = &["tiles_in", "tiles_out"];
     const VARIANTS: &'static [Variant] = RESIZING;
     const GOLDENS: &'static [Golden] = goldens::WEBUI_UPSCALE;
-    const PICTURE_BYTES: usize = 360;
+    const PICTURE_BYTES: usize = 430;
     const SIDE_MIN: usize = TILE;
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {

@@ -54,6 +54,10 @@ impl Kernel for LanczosF32 {
         true
     }
 
+    fn picture_bytes(&self) -> usize {
+        140
+    }
+
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(FloatJob::default())
     }
