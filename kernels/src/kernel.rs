@@ -126,6 +126,11 @@ pub trait Kernel: Sync {
     fn picture_bytes(&self) -> usize {
         32
     }
+    /// Whether lesser variants work on a part of what the best works on and nothing else: such a kernel's work is the best
+    /// variant's alone.
+    fn best_alone(&self) -> bool {
+        false
+    }
     /// Whether taking and freeing memory is part of its work: the declared exception to the rule of [`Job`].
     fn allocates(&self) -> bool {
         false

@@ -64,7 +64,11 @@ impl<'a> Chooser<'a> {
         let sealed = assignment.truths.iter().copied().map(Sealed::new);
         let (fresh, pictures) = sealed.partition(|truth| truth.value().case.source == Source::Fresh);
         let offset = assignment.seed.0.wrapping_add(lane as u64 * 0x9e37_79b9) >> 8;
-        Self { kernel, assignment, runnable: runnable(kernel), fresh, pictures, block: 0, offset }
+        let mut runnable = runnable(kernel);
+        if kernel.best_alone() {
+            runnable.truncate(1);
+        }
+        Self { kernel, assignment, runnable, fresh, pictures, block: 0, offset }
     }
 
     /// The next block's variant and batch; `short` asks for one small input.
@@ -171,6 +175,15 @@ mod tests {
         assert_eq!(batch(Footprint::Memory, &sizes), (Source::Golden, 32));
         sizes.saw("gemm-f32", Source::Golden, 1, 100);
         assert_eq!(batch(Footprint::Memory, &sizes), (Source::Golden, BATCH_MAX));
+    }
+
+    #[test]
+    fn registers_that_a_lesser_variant_has_not_are_never_idle() {
+        let kernel = oddcore_kernels::find("registers-vector").expect("in the list");
+        let assignment = Assignment { kernel: kernel.name().into(), ..assignment(None) };
+        let mut chooser = Chooser::new(kernel, &assignment, 0);
+        let best = runnable(kernel)[0];
+        assert!((0..64).all(|_| chooser.next(false, &Sizes::default()).0 == best));
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl<F: File> Kernel for Registers<F> {
         F::GOLDENS
     }
 
+    /// What has fewer or narrower registers leaves the others idle.
+    fn best_alone(&self) -> bool {
+        true
+    }
+
     fn new_job(&self) -> Box<dyn Job> {
         Box::new(RegistersJob::<F>::default())
     }
