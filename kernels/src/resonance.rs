@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{
     buffer::Buffer,
-    digest::{bits, differences, digest, flip},
+    digest::{bits, differences, digest, flip, same},
     gemm::no_such_variant,
     goldens,
     isa::{Isa, Token},
@@ -191,7 +191,7 @@ impl Job for ResonanceJob {
     }
 
     fn matches(&self) -> bool {
-        bytemuck::cast_slice::<_, u8>(&self.output) == bytemuck::cast_slice::<_, u8>(&self.reference)
+        same(&self.output, &self.reference)
     }
 
     fn locate(&self) -> Option<Mismatch> {

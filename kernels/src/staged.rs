@@ -9,7 +9,7 @@ use bytemuck::Pod;
 
 use crate::{
     buffer::Buffer,
-    digest::{bits, differences, digest, flip},
+    digest::{bits, differences, digest, flip, same},
     isa::Token,
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
     picture::RGB,
@@ -248,7 +248,7 @@ impl<S: Staged> Job for StagedJob<S> {
     }
 
     fn matches(&self) -> bool {
-        bytemuck::cast_slice::<_, u8>(&self.output) == bytemuck::cast_slice::<_, u8>(&self.reference)
+        same(&self.output, &self.reference)
     }
 
     fn locate(&self) -> Option<Mismatch> {

@@ -23,7 +23,7 @@ pub(crate) use {adetailer::ADetailer, picture_masks::PictureMasks, picture_moves
 
 use crate::{
     buffer::Buffer,
-    digest::{bits, copy, differences, flip, resize},
+    digest::{bits, copy, differences, flip, resize, same},
     isa::{Isa, Token},
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
     picture::{RGB, VARIANTS},
@@ -276,7 +276,7 @@ impl<C: Chain> Job for ChainJob<C> {
 
     fn matches(&self) -> bool {
         let mut sums = self.outputs().iter().zip(&self.reference.sums);
-        sums.all(|(output, right)| *output.sums() == **right) && *self.last_values() == *self.reference.values
+        sums.all(|(output, right)| same(output.sums(), right)) && same(self.last_values(), &self.reference.values)
     }
 
     fn locate(&self) -> Option<Mismatch> {

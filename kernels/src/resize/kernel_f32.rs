@@ -10,7 +10,7 @@ use super::{
     pictures,
 };
 use crate::{
-    digest::{bits, copy, differences, digest, flip, resize},
+    digest::{bits, copy, differences, digest, flip, resize, same},
     goldens,
     isa::{Isa, Token},
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
@@ -218,8 +218,8 @@ impl Job for FloatJob {
     }
 
     fn matches(&self) -> bool {
-        bytemuck::cast_slice::<f32, u8>(&self.back) == bytemuck::cast_slice::<f32, u8>(&self.reference.back)
-            && self.sums() == self.reference.sums.each_ref().map(Vec::as_slice)
+        let mut sums = self.sums().into_iter().zip(&self.reference.sums);
+        same(&self.back, &self.reference.back) && sums.all(|(sums, right)| same(sums, right))
     }
 
     fn locate(&self) -> Option<Mismatch> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
-    digest::{bits, copy, differences, digest, flip, resize},
+    digest::{bits, copy, differences, digest, flip, resize, same},
     goldens,
     isa::{Isa, Token},
     kernel::{Fault, Golden, Job, Kernel, Mismatch, NoPicture, Picture, Size, Stage, Variant},
@@ -316,7 +316,7 @@ impl Job for ResizeJob {
     }
 
     fn matches(&self) -> bool {
-        *self.last().picture == *self.reference.picture && self.sums().all(|(_, sums, right)| sums == right)
+        same(&self.last().picture, &self.reference.picture) && self.sums().all(|(_, sums, right)| same(sums, right))
     }
 
     fn locate(&self) -> Option<Mismatch> {
