@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use crate::machine::{Cache, CacheKind, Machine};
 
 /// Where the data of a batch of work fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,13 +57,19 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Of a lane, where so many lanes work on its core and so many on the machine.
-    pub fn of(machine: &Machine, on_core: usize, on_machine: usize) -> Self {
+    /// Of a lane of that core, where so many lanes work on it and so many on the machine, all of which may share its
+    /// third-level cache as far as that has CPUs.
+    pub fn of(machine: &Machine, core: u32, on_core: usize, on_machine: usize) -> Self {
         let part = |bytes: u64, lanes: usize| bytes / lanes.max(1) as u64;
+        let caches = machine.cores.iter().filter(|known| known.core == core).flat_map(|core| &core.caches);
+        let caches: Vec<&Cache> = caches.filter(|cache| cache.kind != CacheKind::Instruction).collect();
+        let level = |level: u32| caches.iter().find(|cache| cache.level == level);
+        let bytes = |n: u32, otherwise: u64| level(n).map_or(otherwise, |cache| cache.bytes);
+        let sharing = level(3).map_or(usize::MAX, |cache| cache.cpus.len());
         Self {
-            l1: part(L1_BYTES, on_core),
-            l2: part(L2_BYTES, on_core),
-            l3: part(machine.l3_bytes.unwrap_or(L3_BYTES), on_machine),
+            l1: part(bytes(1, L1_BYTES), on_core),
+            l2: part(bytes(2, L2_BYTES), on_core),
+            l3: part(bytes(3, machine.l3_bytes.unwrap_or(L3_BYTES)), on_machine.min(sharing)),
             memory: part(machine.memory_bytes.unwrap_or(MEMORY_BYTES) / MEMORY_PART, on_machine),
         }
     }
@@ -104,5 +110,17 @@ mod tests {
             assert_eq!(serde_json::to_value(footprint).expect("text"), footprint.name());
         }
         assert_eq!(shares.holding(9 << 20), Footprint::L3, "not four times as large");
+    }
+
+    #[test]
+    fn a_lane_has_its_part_of_its_cores_own_caches() {
+        let nothing = tempfile::tempdir().expect("a folder");
+        let mut machine = crate::machine::read(&crate::machine::Root::at(nothing.path()), &[0, 1, 2, 3]).expect("one");
+        let cache = |level, bytes, cpus: &[u32]| Cache { level, kind: CacheKind::Unified, bytes, cpus: cpus.to_vec() };
+        machine.cores[2].caches = vec![cache(1, 48 << 10, &[2]), cache(2, 2 << 20, &[2]), cache(3, 36 << 20, &[2, 3])];
+        let shares = Shares::of(&machine, 2, 2, 4);
+        assert_eq!((shares.l1, shares.l2, shares.l3), (24 << 10, 1 << 20, 18 << 20));
+        let unknown = Shares::of(&machine, 0, 1, 4);
+        assert_eq!((unknown.l1, unknown.l2, unknown.l3), (L1_BYTES, L2_BYTES, L3_BYTES / 4));
     }
 }

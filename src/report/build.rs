@@ -266,7 +266,7 @@ fn worth(outcome: &Outcome) -> String {
     let tested = || outcome.cores.values().filter(|own| own.under_test);
     let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
     if least_s < VALIDATES_S {
-        return "Too short to validate anything. For hours of it: oddcore run --for 8h".into();
+        return "Too short to validate anything. For a night of it: oddcore run --profile overnight".into();
     }
     let (count, least) = (tested().count(), duration(least_s));
     let cores = if count == 1 { "on the core tested" } else { "on each core tested" };

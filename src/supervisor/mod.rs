@@ -340,7 +340,7 @@ impl<'a> Supervisor<'a> {
             let cpus = self.crew.get(core).map_or(1, |member| member.core.testable.len());
             if step.siblings { cpus } else { 1 }
         };
-        Shares::of(&self.run.machine, lanes(&core), step.cores.iter().map(lanes).sum())
+        Shares::of(&self.run.machine, core, lanes(&core), step.cores.iter().map(lanes).sum())
     }
 
     /// A drill's fault was found and looked into: enough.
