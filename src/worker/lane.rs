@@ -1,15 +1,12 @@
 //! A lane: one pinned thread that works through what the main thread of its worker hands it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{AcqRel, Relaxed},
-        },
-        mpsc::Receiver,
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool, AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Relaxed},
     },
+    mpsc::Receiver,
 };
 
 use oddcore_kernels::{Job, Kernel, Picture};
@@ -17,7 +14,7 @@ use oddcore_kernels::{Job, Kernel, Picture};
 use super::{
     account::{Account, Times},
     bench,
-    block::{self, BLOCK_NS, FRESH_BATCH, Listener, Next, Work, Wrong},
+    block::{self, BLOCK_NS, Listener, Next, Work, Wrong},
     chooser::{Chooser, Sizes, runnable, truth_of},
     fault::{Around, Inject, Injection, Injector, Sound},
     glances::Glances,
@@ -93,7 +90,8 @@ pub struct Lane {
 
 /// What a lane keeps from order to order.
 pub(super) struct State {
-    jobs: HashMap<&'static str, Vec<Box<dyn Job>>>,
+    /// Of the kernel in hand: every kernel's would add up to gigabytes on a machine of many cores.
+    jobs: Vec<Box<dyn Job>>,
     pub(super) account: Account,
     iteration: u64,
     pub(super) clock_mhz: Option<f64>,
@@ -160,7 +158,7 @@ impl Lane {
     /// Works until the main thread hangs up.
     pub fn serve(self, orders: Receiver<Order>) {
         let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
-        let (jobs, account, set_aside, sizes) = (HashMap::new(), Account::new(), Vec::new(), Sizes::default());
+        let (jobs, account, set_aside, sizes) = (Vec::new(), Account::new(), Vec::new(), Sizes::default());
         let mut state = State { jobs, account, iteration: 0, clock_mhz: None, injector, sizes, set_aside };
         for order in &orders {
             let served = match order {
@@ -170,6 +168,8 @@ impl Lane {
                 Order::Bench { kernel, variant } => self.bench(&mut state, &kernel, &variant),
             };
             self.slot.leave();
+            // Memory is the next core's now.
+            state.jobs.clear();
             if served.is_err() {
                 self.outbox.send(&FromWorker::Strayed { cpu: self.cpu });
                 break;
@@ -239,8 +239,6 @@ impl Lane {
             }
             self.tell(state, assignment.step, TELL_EVERY_NS);
         }
-        // A batch that filled memory is not kept for later.
-        state.jobs.entry(kernel.name()).and_modify(|jobs| jobs.truncate(FRESH_BATCH));
         self.end(state, shift);
         Ok(())
     }
@@ -485,12 +483,7 @@ impl State {
     }
 }
 
-fn jobs_of<'a>(
-    all: &'a mut HashMap<&'static str, Vec<Box<dyn Job>>>,
-    kernel: &'static dyn Kernel,
-    count: usize,
-) -> &'a mut [Box<dyn Job>] {
-    let jobs = all.entry(kernel.name()).or_default();
+fn jobs_of<'a>(jobs: &'a mut Vec<Box<dyn Job>>, kernel: &'static dyn Kernel, count: usize) -> &'a mut [Box<dyn Job>] {
     while jobs.len() < count {
         jobs.push(kernel.new_job());
     }

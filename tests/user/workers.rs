@@ -121,3 +121,32 @@ fn what_comes_through_a_workers_pipe_blames_nobody_and_excuses_no_reset() {
     let left = fs::read_dir(run).expect("there").flatten().map(|entry| entry.file_name());
     assert_eq!(left.collect::<Vec<_>>(), ["journal"], "no word of a supervisor that lives");
 }
+
+/// Kilobytes of a process's own memory.
+fn resident_kb(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.split_whitespace().next()?.parse().ok()
+}
+
+#[test]
+fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let core = crate::common::testable_cores()[0].to_string();
+    let mut run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
+        .args(["run", "--for", "3s", "--cores", &core, "--loads", "solo"])
+        .args(["--kernels", "webui-*,registers-*"])
+        .env("XDG_STATE_HOME", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let (mut most, mut last) = (0, 0);
+    while run.try_wait().expect("ours").is_none() {
+        if let Some(kb) = children(run.id()).first().and_then(|&worker| resident_kb(worker)) {
+            (most, last) = (most.max(kb), kb);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    // The registers come last, and take none; what the allocator keeps is its own business.
+    assert!(0 < last && last < most / 10 * 9, "{last} kB of {most} kB");
+}
