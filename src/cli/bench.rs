@@ -133,7 +133,7 @@ fn measure(machine: &Machine, cores: &[u32], targets: &[Target]) -> Result<Measu
     let measurements = cores.len() * targets.len();
     let about_s = measurements as f64 * MEASUREMENT_S;
     screen::say_what("Bench", &format!("about {about_s:.0} s"), machine, cores);
-    let bar = screen::bar(measurements as u64, about_s);
+    let bar = screen::bar(measurements as u64, Some(about_s));
     let mut look = |core: &Core, target: &Target| {
         if let Some(bar) = &bar {
             bar.set_message(format!("{} {} on {}", target.kernel, target.variant, core.short));

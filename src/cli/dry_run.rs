@@ -12,6 +12,9 @@ use crate::{
     verdict::duration,
 };
 
+/// Rounds after the first dozen are as long as each other, and a year has thousands: so many are printed.
+const ROUNDS_SHOWN: u32 = 20;
+
 /// The plan as JSON.
 #[derive(Serialize)]
 struct Planned {
@@ -53,11 +56,19 @@ pub fn show(profile: &str, request: &Request, machine: &Machine, json: Option<&P
 fn text(profile: &str, request: &Request, steps: &[Timed], seconds: f64) -> String {
     let mut out = String::new();
     let (cores, kernels) = (request.cores.len(), request.kernels.len());
-    let _ = writeln!(out, "Plan of {profile}: about {} for {cores} cores and {kernels} kernels", duration(seconds));
+    let count = |n: usize, of: &str| format!("{n} {of}{}", if n == 1 { "" } else { "s" });
+    let (cores, kernels) = (count(cores, "core"), count(kernels, "kernel"));
+    let about = if request.until_s.is_some() { "at most" } else { "about" };
+    let _ = writeln!(out, "Plan of {profile}: {about} {} for {cores} and {kernels}", duration(seconds));
+    if let Some(every_s) = request.until_s {
+        let _ = writeln!(out, "It ends once its evidence would have caught a fault every {}.", duration(every_s));
+    }
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["round", "from", "load", "steps", "of", "cores at once"]);
-    for part in steps.chunk_by(|a, b| (a.round, &a.step.load) == (b.round, &b.step.load)) {
+    let rounds = steps.last().map_or(0, |last| last.round);
+    let shown = steps.partition_point(|timed| timed.round <= ROUNDS_SHOWN);
+    for part in steps[..shown].chunk_by(|a, b| (a.round, &a.step.load) == (b.round, &b.step.load)) {
         let each = |of: &dyn Fn(&Step) -> f64| {
             let values = part.iter().map(|timed| of(&timed.step));
             (values.clone().fold(f64::MAX, f64::min), values.fold(0.0, f64::max))
@@ -81,6 +92,9 @@ fn text(profile: &str, request: &Request, steps: &[Timed], seconds: f64) -> Stri
         ]);
     }
     out.extend(table.lines().map(|line| format!(" {}\n", line.trim_end())));
+    if rounds > ROUNDS_SHOWN {
+        let _ = writeln!(out, "And so on, {rounds} rounds in all; --json has every step.");
+    }
     let _ = writeln!(out, "Lengths after the first round shift to what found something or was tested least.");
     out
 }

@@ -18,7 +18,8 @@ use crate::{
 pub struct Screen {
     bar: Option<ProgressBar>,
     names: Vec<String>,
-    total_s: f64,
+    /// `None` where the run ends by its evidence.
+    total_s: Option<f64>,
     now: String,
 }
 
@@ -26,14 +27,14 @@ impl Screen {
     /// Says at once what will happen from that step of the plan on, then shows progress where there is a terminal.
     pub fn new(run: &RunStarted, next_step: u32, what: &str) -> Self {
         let RunStarted { machine, cores, plan, .. } = run;
-        let total_s = plan.seconds_from(next_step, machine);
-        let how_long = match plan.until_s() {
-            Some(every_s) => format!("until its evidence would have caught a fault every {every_s:.0} s"),
-            None => format!("about {total_s:.0} s"),
+        let seconds = plan.seconds_from(next_step, machine);
+        let (how_long, total_s) = match plan.until_s() {
+            Some(every_s) => (format!("until its evidence would have caught a fault every {every_s:.0} s"), None),
+            None => (format!("about {seconds:.0} s"), Some(seconds)),
         };
         say_what(what, &how_long, machine, cores);
         let names = machine.cores.iter().map(|core| core.short.clone()).collect();
-        Self { bar: bar((total_s * 10.0) as u64, total_s), names, total_s, now: String::new() }
+        Self { bar: bar((seconds * 10.0) as u64, total_s), names, total_s, now: String::new() }
     }
 
     /// Lines for a person are broken between words; those for a program are not.
@@ -59,16 +60,18 @@ pub fn say_what(what: &str, how_long: &str, machine: &Machine, cores: &[u32]) {
     let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
     let names: Vec<&str> = meant.map(|core| core.short.as_str()).collect();
     let (count, all) = (names.len(), machine.cores.len());
-    eprintln_quietly(&format!("{what}, {how_long}, on {count} of {all} cores: {}", names.join(" ")));
+    let text = format!("{what}, {how_long}, on {count} of {all} cores: {}", names.join(" "));
+    eprintln_quietly(&wrapped(&text, "  "));
 }
 
-/// A bar of so many ticks for what takes about so long, where there is a terminal.
-pub fn bar(ticks: u64, about_s: f64) -> Option<ProgressBar> {
+/// A bar of so many ticks for what takes about so long, where there is a terminal; a mere clock where nobody knows how long.
+pub fn bar(ticks: u64, about_s: Option<f64>) -> Option<ProgressBar> {
     std::io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::with_draw_target(Some(ticks), ProgressDrawTarget::stderr_with_hz(4));
-        let style = ProgressStyle::with_template(" {bar:24} {elapsed} of about {prefix}  {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(format!("{}s", about_s.round()));
+        let template =
+            about_s.map_or(" {elapsed}  {wide_msg}", |_| " {bar:24} {elapsed} of about {prefix}  {wide_msg}");
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(about_s.map_or_else(String::new, |s| format!("{}s", s.round())));
         bar
     })
 }
@@ -88,13 +91,9 @@ impl View for Screen {
     fn tick(&mut self, outcome: &Outcome, seconds_in: f64) {
         if let Some(bar) = &self.bar {
             let checks = outcome.cores.values().map(|core| core.total().iterations).fold(0, u64::saturating_add);
-            let left = (self.total_s - seconds_in).max(0.0) as u64;
+            let left = self.total_s.map_or_else(String::new, |s| format!("{:.0} s left  ", (s - seconds_in).max(0.0)));
             bar.set_position((seconds_in * 10.0) as u64);
-            bar.set_message(format!(
-                "{left} s left  {checks} checks, {} findings  {}",
-                outcome.findings.len(),
-                self.now
-            ));
+            bar.set_message(format!("{left}{checks} checks, {} findings  {}", outcome.findings.len(), self.now));
         }
     }
 

@@ -162,6 +162,20 @@ fn the_plan_of_every_profile_is_shown_and_nothing_is_run() {
 }
 
 #[test]
+fn a_plan_that_ends_by_its_evidence_says_so_and_stays_short() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let core = crate::common::testable_cores()[0].to_string();
+    let args = ["run", "--until", "10m", "--cores", &core, "--kernels", "gemm-f32,gemm-f64", "--dry-run"];
+    let output = oddcore(folder.path(), &args);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text.starts_with("Plan of quick: at most 365 days for 1 core and 2 kernels\n"), "{text}");
+    assert!(text.contains("It ends once its evidence would have caught a fault every 10 min."), "{text}");
+    assert!(text.contains("And so on, ") && text.lines().count() < 100, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
 fn loads_that_cannot_be_had_are_refused_in_one_line() {
     refuses(&["run", "--loads", "heavy"], "no such load in this version; there are: solo, gpu-wait");
     refuses(&["run", "--loads", "aggressor", "--cores", "0"], "cannot be had here: it takes 2 cores");
