@@ -11,7 +11,10 @@ use crate::{
     machine::{Core, Machine},
     plan::glob,
     platform,
-    report::{screen, text::si},
+    report::{
+        screen,
+        text::{si, wrapped},
+    },
     supervisor::{
         bench::{self, Measured, Setup, Target},
         host::ProcessHost,
@@ -197,12 +200,11 @@ fn render(report: &BenchReport) -> String {
             let _ = writeln!(out, " {}", line.trim_end());
         }
     }
-    let _ = writeln!(
-        out,
-        "By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone."
-    );
+    let how =
+        "By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone.";
+    let _ = writeln!(out, "{}", wrapped(how, "  "));
     for note in &report.notes {
-        let _ = writeln!(out, "note: {note}");
+        let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
     }
     out
 }
@@ -256,7 +258,8 @@ P4 (BIOS 4, CPU 8-9, APIC 32-33) at 5687 MHz
   kernel             variant  throughput       peak  share
   gemm-f32           avx2      173 Gop/s  180 Gop/s  0.960
   resize-lanczos-u8  avx2     61.2 Mpx/s          -      -
-By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone.
+By CPU time, one core at work and no other. Peak: the same instructions'
+  multiply-adds on registers alone.
 note: something
 ";
         assert_eq!(render(&report), shown);

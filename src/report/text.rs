@@ -72,7 +72,7 @@ fn breaks(report: &Report) -> String {
 }
 
 /// Text broken at the columns of a narrow terminal, later lines set in.
-pub(super) fn wrapped(text: &str, indent: &str) -> String {
+pub fn wrapped(text: &str, indent: &str) -> String {
     let options = textwrap::Options::new(COLUMNS).subsequent_indent(indent).break_words(false);
     textwrap::fill(text, options.word_splitter(textwrap::WordSplitter::NoHyphenation))
 }
