@@ -102,6 +102,13 @@ impl Member {
         !matches!(self.life, Life::Down { .. })
     }
 
+    /// Takes back a task that waits for the worker's start: it would begin with it, and know of no pause.
+    pub fn take_back(&mut self) {
+        if !matches!(self.life, Life::Up) {
+            self.task = None;
+        }
+    }
+
     /// It is given no more work.
     pub fn retire(&mut self) {
         self.given_up = true;

@@ -328,7 +328,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn cpus_at_work(&self, step: &Step) -> Vec<u32> {
-        let members = step.cores.iter().filter_map(|core| self.crew.get(core));
+        // One that was given up meanwhile would never hand on what it is handed.
+        let members = step.cores.iter().filter_map(|core| self.crew.get(core)).filter(|member| member.can_work());
         let cpus =
             members.flat_map(|member| member.core.testable.iter().take(if step.siblings { usize::MAX } else { 1 }));
         cpus.copied().collect()
@@ -357,7 +358,11 @@ impl<'a> Supervisor<'a> {
         }
         // A member that is stuck is the watchdog's to end; at the end of a run there is no time for that.
         let deadline = self.clock.now_ns() + STOP_WITHIN_NS;
-        while self.someone_is_busy() && !(self.stop && self.clock.now_ns() >= deadline) {
+        loop {
+            self.crew.values_mut().for_each(Member::take_back);
+            if !self.someone_is_busy() || self.stop && self.clock.now_ns() >= deadline {
+                return;
+            }
             self.pump();
         }
     }
