@@ -60,6 +60,8 @@ const BETWEEN_WAKES_US: (u32, u32) = (500, 20_000);
 /// CPU work of an image, and the wait for the GPU before the next one: shorter than real ones, so that there are more.
 const IMAGE_US: (u32, u32) = (20_000, 200_000);
 const GPU_US: (u32, u32) = (10_000, 400_000);
+/// Before the first image: the shortest steps, a quarter of a second, would often be over after a whole wait.
+const BEFORE_IMAGES_US: (u32, u32) = (1_000, 50_000);
 
 impl Schedule {
     /// The phases of a lane; `None` where it works without a pause.
@@ -78,7 +80,7 @@ impl Schedule {
         match self.shape {
             Shape::Wakes => self.from(BETWEEN_WAKES_US),
             Shape::Bursts { .. } => self.from((BURST_US.0, TEMPO_KEPT_US / 3)),
-            Shape::Images => self.from(GPU_US),
+            Shape::Images => self.from(BEFORE_IMAGES_US),
         }
     }
 
@@ -169,5 +171,10 @@ mod tests {
         }
         let offset = |seed| Schedule::of(Load::Bursts, Role::Tested, seed).map(|mut schedule| schedule.offset_us());
         assert_ne!(offset(1), offset(2));
+        // Even the shortest steps come to work.
+        for (load, role) in Load::ALL.into_iter().flat_map(|load| [(load, Role::Tested), (load, Role::Company)]) {
+            let offsets = (0..1_000).filter_map(|seed| Schedule::of(load, role, seed)).map(|mut s| s.offset_us());
+            assert!(offsets.max().unwrap_or_default() <= 100_000, "{load:?}");
+        }
     }
 }
