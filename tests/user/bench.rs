@@ -76,7 +76,7 @@ fn the_table_has_a_line_for_each_measurement() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let firsts: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(firsts, ["kernel", "registers-vector", "registers-general", "By"], "{out}");
+    assert_eq!(firsts, ["kernel", "registers-vector", "registers-general", "By", "multiply-adds"], "{out}");
     assert!(out.lines().nth(2).is_some_and(|line| line.contains("op/s")), "{out}");
     assert!(err.contains("Bench, about 1 s, on 1 of"), "{err}");
 }
