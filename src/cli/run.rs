@@ -145,16 +145,15 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let thorough = matches!(profile.as_str(), "standard" | "overnight");
     let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &kernels)?;
-    let natural_s = || match profile.as_str() {
-        _ if until_s.is_some() => UNTIL_S_MAX,
-        "standard" => STANDARD_S * cores.len() as f64,
-        "overnight" => OVERNIGHT_S,
-        _ => plan::quick_seconds(&machine, &cores, kernels.len(), &loads),
-    };
-    let seconds = length.unwrap_or_else(natural_s);
     let expect = selection::expect(args.expect.as_deref(), &cores)?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
-    let request = Request { cores, kernels, loads, seconds, seed: Hex(seed), until_s, expect };
+    let mut request = Request { cores, kernels, loads, seconds: 0.0, seed: Hex(seed), until_s, expect };
+    request.seconds = length.unwrap_or_else(|| match profile.as_str() {
+        _ if until_s.is_some() => UNTIL_S_MAX,
+        "standard" => STANDARD_S * request.cores.len() as f64,
+        "overnight" => OVERNIGHT_S,
+        _ => plan::quick_seconds(&request, &machine),
+    });
     if args.dry_run {
         dry_run::show(&profile, &request, &machine, args.place.json.as_deref())?;
         return Ok(0);

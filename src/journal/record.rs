@@ -244,10 +244,19 @@ pub struct Waits {
     pub planned_ns: u64,
     /// What they took, nanoseconds.
     pub wall_ns: u64,
+    /// Of that, how long the thread had work and the OS had no CPU for it, as far as it tells.
+    #[serde(default)]
+    pub starved_ns: u64,
     /// How late sleeps ended: microseconds, rounded up to a quarter of an octave, and how often.
     pub late_us: Vec<(u32, u64)>,
     /// The latest, microseconds.
     pub latest_us: u32,
+    /// The same of bare sleeps in between, with nothing around them.
+    #[serde(default)]
+    pub bare_us: Vec<(u32, u64)>,
+    /// See `latest_us`.
+    #[serde(default)]
+    pub bare_latest_us: u32,
 }
 
 impl Waits {
@@ -258,42 +267,62 @@ impl Waits {
             (&mut self.work_ns, other.work_ns),
             (&mut self.planned_ns, other.planned_ns),
             (&mut self.wall_ns, other.wall_ns),
+            (&mut self.starved_ns, other.starved_ns),
         ] {
             *sum = sum.saturating_add(more);
         }
-        for &(us, count) in &other.late_us {
-            self.add_late(us, count);
+        for (sums, more) in [(&mut self.late_us, &other.late_us), (&mut self.bare_us, &other.bare_us)] {
+            more.iter().for_each(|&(us, count)| add_late(sums, us, count));
         }
         self.latest_us = self.latest_us.max(other.latest_us);
+        self.bare_latest_us = self.bare_latest_us.max(other.bare_latest_us);
     }
 
     /// A sleep that ended so late.
     pub fn late(&mut self, late_ns: u64) {
-        let us = u32::try_from(late_ns.div_ceil(1000)).unwrap_or(u32::MAX);
-        self.latest_us = self.latest_us.max(us);
-        // The two bits after the first, and up.
-        let step = us.max(1).ilog2().saturating_sub(2);
-        let rounded = u64::from(us).div_ceil(1 << step) << step;
-        self.add_late(u32::try_from(rounded).unwrap_or(u32::MAX), 1);
+        note_late(&mut self.late_us, &mut self.latest_us, late_ns);
     }
 
-    fn add_late(&mut self, us: u32, count: u64) {
-        match self.late_us.binary_search_by_key(&us, |&(us, _)| us) {
-            Ok(at) => self.late_us[at].1 = self.late_us[at].1.saturating_add(count),
-            Err(at) => self.late_us.insert(at, (us, count)),
-        }
+    /// A bare sleep that ended so late.
+    pub fn late_bare(&mut self, late_ns: u64) {
+        note_late(&mut self.bare_us, &mut self.bare_latest_us, late_ns);
     }
 
     /// The lateness that so many of a hundred sleeps did not exceed, microseconds; `None` without any.
     pub fn percentile(&self, percent: u32) -> Option<u32> {
-        let total: u128 = self.late_us.iter().map(|&(_, count)| u128::from(count)).sum();
-        let mut seen = 0;
-        let mut reached = |count: u64| {
-            seen += u128::from(count);
-            seen * 100 >= total * u128::from(percent)
-        };
-        self.late_us.iter().find(|(_, count)| reached(*count)).map(|&(us, _)| us.min(self.latest_us))
+        percentile(&self.late_us, self.latest_us, percent)
     }
+
+    /// The same of bare sleeps.
+    pub fn bare_percentile(&self, percent: u32) -> Option<u32> {
+        percentile(&self.bare_us, self.bare_latest_us, percent)
+    }
+}
+
+fn note_late(sums: &mut Vec<(u32, u64)>, latest_us: &mut u32, late_ns: u64) {
+    let us = u32::try_from(late_ns.div_ceil(1000)).unwrap_or(u32::MAX);
+    *latest_us = (*latest_us).max(us);
+    // The two bits after the first, and up.
+    let step = us.max(1).ilog2().saturating_sub(2);
+    let rounded = u64::from(us).div_ceil(1 << step) << step;
+    add_late(sums, u32::try_from(rounded).unwrap_or(u32::MAX), 1);
+}
+
+fn add_late(sums: &mut Vec<(u32, u64)>, us: u32, count: u64) {
+    match sums.binary_search_by_key(&us, |&(us, _)| us) {
+        Ok(at) => sums[at].1 = sums[at].1.saturating_add(count),
+        Err(at) => sums.insert(at, (us, count)),
+    }
+}
+
+fn percentile(sums: &[(u32, u64)], latest_us: u32, percent: u32) -> Option<u32> {
+    let total: u128 = sums.iter().map(|&(_, count)| u128::from(count)).sum();
+    let mut seen = 0;
+    let mut reached = |count: u64| {
+        seen += u128::from(count);
+        seen * 100 >= total * u128::from(percent)
+    };
+    sums.iter().find(|(_, count)| reached(*count)).map(|&(us, _)| us.min(latest_us))
 }
 
 /// Evidence as any format writes it.
@@ -340,6 +369,7 @@ mod tests {
         twice.add(&waits);
         assert_eq!((twice.percentile(99), twice.latest_us), (waits.percentile(99), 1000));
         assert_eq!(Waits::default().percentile(50), None);
+        assert_eq!((twice.bare_percentile(50), twice.bare_latest_us), (None, 0), "bare sleeps are counted apart");
         waits.late(u64::MAX);
         assert_eq!(waits.percentile(100), Some(u32::MAX));
     }

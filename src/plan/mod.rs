@@ -8,6 +8,7 @@ mod footprint;
 mod glob;
 mod load;
 mod profile;
+mod prove;
 mod rounds;
 mod schedule;
 
@@ -19,6 +20,7 @@ pub use footprint::{Footprint, Shares};
 pub use glob::glob;
 pub use load::Load;
 pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
+pub use prove::Work;
 pub use rounds::{Tallies, Tally, lacks, quick_seconds};
 pub use schedule::{Manner, Phase, Role, Schedule};
 

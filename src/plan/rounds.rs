@@ -1,12 +1,16 @@
 //! Rounds: short passes over everything first, each round longer than the last and with other seeds. In a round every load has
 //! its turn on every core that it is about; a step is one kernel, so that a reset names it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     Footprint, Load, PRE_PASS, Request, Step,
     deal::Deck,
     field::{Field, Group},
+    prove::{self, PROVE_KIND_S},
 };
 use crate::{machine::Machine, verdict::Hex};
 
@@ -77,10 +81,10 @@ impl Tallies {
     }
 }
 
-/// How long the quick check of these cores lasts, in seconds: one round, and a minute at least.
-pub fn quick_seconds(machine: &Machine, cores: &[u32], kernels: usize, loads: &[Load]) -> f64 {
-    let times = Times { field: &Field::of(machine, cores), kernels, loads };
-    QUICK_S_MIN.max(times.round(0))
+/// How long the quick check that is asked for lasts, in seconds: one round, and a minute at least.
+pub fn quick_seconds(request: &Request, machine: &Machine) -> f64 {
+    let rounds = Rounds::of(request, machine);
+    QUICK_S_MIN.max(rounds.times().round(0))
 }
 
 /// Why a load cannot be had from these cores.
@@ -93,12 +97,20 @@ struct Times<'a> {
     field: &'a Field,
     kernels: usize,
     loads: &'a [Load],
+    /// Cores to be proven in this round.
+    prove: &'a BTreeSet<u32>,
 }
 
 impl Times<'_> {
+    /// Whether the group is a core that is to be proven, alone.
+    fn proves(&self, load: Load, group: &Group) -> bool {
+        load == Load::Solo && group.tested.iter().all(|core| self.prove.contains(core))
+    }
+
     /// Of one group, in seconds of the first round.
     fn group(&self, load: Load, group: &Group) -> f64 {
         match load {
+            Load::Solo if self.proves(load, group) => 2.0 * PROVE_KIND_S,
             Load::Solo => SOLO_S,
             Load::Together => ALL_S.max(TOGETHER_STEP_S * self.kernels as f64),
             _ if group.tested.len() == self.field.order.len() && group.tested.len() > 1 => ALL_S,
@@ -135,6 +147,8 @@ pub struct Rounds<'a> {
     request: &'a Request,
     field: Field,
     deck: Deck,
+    /// Cores to be proven in the first round.
+    prove: BTreeSet<u32>,
     round: u32,
     left_s: f64,
     next_step: u32,
@@ -144,13 +158,21 @@ impl<'a> Rounds<'a> {
     /// All of them, the pre-pass before the first.
     pub fn of(request: &'a Request, machine: &Machine) -> Self {
         let (field, deck) = (Field::of(machine, &request.cores), Deck::of(&request.kernels));
-        Self { request, field, deck, round: 0, left_s: request.seconds, next_step: 0 }
+        let prove = prove::to_prove(request, machine);
+        Self { request, field, deck, prove, round: 0, left_s: request.seconds, next_step: 0 }
+    }
+
+    /// Those of the round in hand.
+    fn times(&self) -> Times<'_> {
+        static NOBODY: BTreeSet<u32> = BTreeSet::new();
+        let prove = if self.round == 0 { &self.prove } else { &NOBODY };
+        Times { field: &self.field, kernels: self.deck.len(), loads: &self.request.loads, prove }
     }
 
     /// The next round's steps, given what is known by then: how many there are does not depend on that, so that a run that was
     /// broken off goes on where it was. `None` once the time is up.
     pub fn next(&mut self, tallies: &Tallies) -> Option<Vec<Step>> {
-        let times = Times { field: &self.field, kernels: self.deck.len(), loads: &self.request.loads };
+        let times = self.times();
         let natural_s = times.round(self.round);
         // Without anything to do no round would ever yield a step.
         if self.left_s <= 0.0 || natural_s <= 0.0 || self.deck.len() == 0 {
@@ -205,10 +227,16 @@ impl<'a> Rounds<'a> {
             let fit = ((plain_s / STEP_S_MIN) as usize).max(1);
             let count = times.steps(load, group, groups.len(), deck.len()).min(fit);
             let turn = n + self.round as usize;
-            let hand =
-                if self.round == 0 { deck.hand(turn, count) } else { deck.weighted_hand(turn, count, group, tallies) };
-            // All of them, where there is time.
-            let hand = if count == deck.len() { deck.all().cloned().collect() } else { hand };
+            let hand = if times.proves(load, group) {
+                prove::hand(deck.all(), turn, count, |count| deck.hand(turn, count))
+            } else if count == deck.len() {
+                // All of them, where there is time.
+                deck.all().cloned().collect()
+            } else if self.round == 0 {
+                deck.hand(turn, count)
+            } else {
+                deck.weighted_hand(turn, count, group, tallies)
+            };
             let seconds = (plain_s * weight / hand.len() as f64).max(STEP_S_MIN);
             let mut cores: Vec<u32> = group.tested.iter().chain(&group.company).copied().collect();
             if !group.company.is_empty() {
@@ -315,7 +343,7 @@ mod tests {
         for (cores, top, kernels) in [(2, 2, 10), (2, 2, 30), (8, 2, 30), (16, 16, 30), (24, 2, 30), (1, 1, 3)] {
             let machine = machine(cores, top);
             let mut request = request(cores, kernels, &Load::QUICK, 0.0);
-            request.seconds = quick_seconds(&machine, &request.cores, kernels, &request.loads);
+            request.seconds = quick_seconds(&request, &machine);
             let steps = steps(&machine, &request);
             let length = lasts(&steps);
             assert!((55.0..72.0).contains(&length), "{cores} cores, {kernels} kernels: {length} s");

@@ -171,6 +171,24 @@ pub fn thread_usage(process: u32, thread: u64) -> Option<ThreadUsage> {
     Some(ThreadUsage { state, cpu_ns: exact.or_else(ticks)? })
 }
 
+/// How long this thread was ready to run and had no CPU, where the OS tells (`/proc/thread-self/schedstat`).
+pub struct Starved(Option<fs::File>);
+
+impl Starved {
+    /// Of the thread that calls.
+    pub fn open() -> Self {
+        Self(fs::File::open("/proc/thread-self/schedstat").ok())
+    }
+
+    /// Since the thread began, ns; 0 where the OS does not tell. Takes no memory.
+    pub fn ns(&self) -> u64 {
+        let mut bytes = [0; 96];
+        let read = self.0.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok()).unwrap_or(0);
+        let text = std::str::from_utf8(&bytes[..read]).unwrap_or_default();
+        text.split_whitespace().nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0)
+    }
+}
+
 /// Starts a process that is on `cpus` from before its first instruction.
 pub fn spawn_pinned(command: &mut Command, cpus: &[u32]) -> io::Result<Child> {
     let mask = Mask::of(cpus)?;

@@ -104,7 +104,11 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
         ),
         CoreVerdict::NotProven => missed(outcome, core).map(|missed| missed.to_string()),
         CoreVerdict::NotTested if own.under_test => {
-            Some(own.reason.clone().unwrap_or_else(|| "nothing was checked on it".into()))
+            let too_little = match own.total().iterations {
+                0 => "nothing was checked on it",
+                _ => "too little evidence to say: nothing but the pre-pass was checked on it",
+            };
+            Some(own.reason.clone().unwrap_or_else(|| too_little.into()))
         }
         _ => own.reason.clone(),
     }

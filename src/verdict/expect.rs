@@ -5,7 +5,10 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{Outcome, duration};
-use crate::{machine::Source, plan::Plan};
+use crate::{
+    machine::Source,
+    plan::{Plan, Work},
+};
 
 const NS: f64 = 1e-9;
 /// Checked time that proves a multiplier, of each kind of work.
@@ -14,32 +17,6 @@ const PROVEN_S: f64 = 60.0;
 const PROVEN_QUICK_S: f64 = 2.0;
 /// Multipliers named one by one.
 const NAMED: usize = 4;
-
-/// What must have been done at a multiplier. A lighter work boosts higher than a heavy one, so neither stands for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    /// What every CPU has.
-    Scalar,
-    /// AVX2 and wider.
-    Vector,
-}
-
-impl Work {
-    fn of(isa: &str) -> Option<Self> {
-        match isa {
-            "scalar" | "x86-64" => Some(Self::Scalar),
-            _ if isa.starts_with("avx") => Some(Self::Vector),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::Vector => "AVX2",
-        }
-    }
-}
 
 /// An expectation that was missed, and by how much.
 #[derive(Clone, Debug, PartialEq)]

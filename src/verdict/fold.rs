@@ -8,7 +8,7 @@ use super::{Finding, LossReason, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Record, RunStarted, Waits},
     machine::Boot,
-    plan::{EXTRA_STEPS, INVESTIGATION, Step},
+    plan::{EXTRA_STEPS, INVESTIGATION, PRE_PASS, Step},
 };
 
 /// The verdict of a core.
@@ -66,6 +66,11 @@ impl CoreOutcome {
             sum.add(part);
             sum
         })
+    }
+
+    /// Whether anything was checked in a step of work: the pre-pass shows that a core is fit to be tested, and no more.
+    pub fn was_worked(&self) -> bool {
+        self.evidence.iter().any(|(key, part)| key.load != PRE_PASS && part.iterations > 0)
     }
 }
 
@@ -344,7 +349,7 @@ impl Outcome {
             || self.findings.iter().any(|f| f.core.is_none() && f.suspects.contains(&core))
         {
             CoreVerdict::Suspect
-        } else if outcome.total().iterations == 0 {
+        } else if !outcome.was_worked() {
             CoreVerdict::NotTested
         } else if expect::missed(self, core).is_some() {
             CoreVerdict::NotProven

@@ -3,7 +3,7 @@
 use crate::{
     journal::record::Waits,
     plan::{Manner, Phase, Schedule},
-    platform,
+    platform::{self, Starved},
 };
 
 use super::slot::Slot;
@@ -15,8 +15,11 @@ const SLEEP_NS_MIN: u64 = 200 * US;
 const SLICE_NS: u64 = 100_000 * US;
 /// Calls may be longer than a phase, whose wait then is as many times as long, but never longer than this.
 const WAIT_NS_MAX: u64 = 1_000_000 * US;
-/// A lane that is so late gives up the time that it has lost.
-const BEHIND_NS_MAX: u64 = 10_000 * US;
+/// A lane pays back what it is late out of later waits, but never more than half of one: what idles must idle. What it owes
+/// beyond this is forgiven.
+const BEHIND_NS_MAX: u64 = 1_000_000 * US;
+/// One in so many sleeps is halved: the first half is a bare sleep and nothing else, to hold the lateness of ours against.
+const BARE_EVERY: u64 = 8;
 /// Chatter: how long a doze between two looks is, and a look.
 const DOZE_NS: u64 = 100 * US;
 const LOOK_NS: u64 = 5 * US;
@@ -39,6 +42,9 @@ pub struct Pace<'a> {
     began_ns: u64,
     worked_ns: u64,
     waits: Waits,
+    sleeps: u64,
+    starved: Starved,
+    starved_ns: u64,
 }
 
 impl<'a> Pace<'a> {
@@ -47,8 +53,9 @@ impl<'a> Pace<'a> {
         let due_ns = platform::monotonic_ns() + u64::from(schedule.offset_us()) * US;
         sleep(due_ns, slot, limit);
         let phase = schedule.next().expect("without end");
-        let now = platform::monotonic_ns();
-        Self { schedule, phase, slot, due_ns: now, began_ns: now, worked_ns: 0, waits: Waits::default() }
+        let starved = Starved::open();
+        let (waits, starved_ns, now) = (Waits::default(), starved.ns(), platform::monotonic_ns());
+        Self { schedule, phase, slot, due_ns: now, began_ns: now, worked_ns: 0, waits, sleeps: 0, starved, starved_ns }
     }
 
     /// Work of this phase so short that small inputs are called for.
@@ -68,33 +75,51 @@ impl<'a> Pace<'a> {
         // Work is done in whole calls: the wait keeps its proportion to what was worked.
         let stretched = u64::from(self.phase.wait_us) * self.worked_ns / u64::from(self.phase.work_us.max(1));
         let planned_ns = self.worked_ns + stretched.min(WAIT_NS_MAX);
-        let due_ns = self.due_ns + planned_ns;
-        let cut = due_ns > limit.deadline_ns;
         let now = platform::monotonic_ns();
-        let wait_ns = due_ns.min(limit.deadline_ns).saturating_sub(now);
+        let due_ns = self.due_ns + planned_ns;
+        // Where work took longer than its time in kernels, the wait is shorter for it; what is left of that is owed.
+        let until_ns = due_ns.max(now + (planned_ns - self.worked_ns) / 2);
+        let cut = until_ns > limit.deadline_ns;
+        let until_ns = until_ns.min(limit.deadline_ns);
+        let wait_ns = until_ns.saturating_sub(now);
         let manner = if wait_ns < SLEEP_NS_MIN { Manner::Spin } else { self.phase.manner };
-        let until = due_ns.min(limit.deadline_ns);
         match manner {
-            Manner::Spin => spin(until, limit),
-            Manner::Sleep => sleep(until, self.slot, limit),
-            Manner::Chatter => chatter(until, self.slot, limit),
+            Manner::Spin => spin(until_ns, limit),
+            Manner::Sleep => {
+                self.sleeps += 1;
+                if self.sleeps.is_multiple_of(BARE_EVERY) && (2 * SLEEP_NS_MIN..SLICE_NS).contains(&wait_ns) {
+                    self.sleep_bare(now + wait_ns / 2);
+                }
+                sleep(until_ns, self.slot, limit);
+            }
+            Manner::Chatter => chatter(until_ns, self.slot, limit),
         }
         self.slot.step();
         let woke_ns = platform::monotonic_ns();
+        let starved_ns = self.starved.ns();
         if !cut && !(limit.paused)() {
             self.waits.count += 1;
             self.waits.work_ns += self.worked_ns;
             self.waits.planned_ns += planned_ns;
             self.waits.wall_ns += woke_ns.saturating_sub(self.began_ns);
+            self.waits.starved_ns += starved_ns.saturating_sub(self.starved_ns);
             if manner != Manner::Spin {
-                self.waits.late(woke_ns.saturating_sub(due_ns));
+                self.waits.late(woke_ns.saturating_sub(until_ns));
             }
         }
-        self.due_ns = if woke_ns > due_ns + BEHIND_NS_MAX { woke_ns } else { due_ns };
+        self.due_ns = due_ns.max(woke_ns.saturating_sub(BEHIND_NS_MAX));
         self.began_ns = woke_ns;
+        self.starved_ns = starved_ns;
         self.worked_ns = 0;
         self.phase = self.schedule.next().expect("without end");
         platform::thread_cpu_ns().saturating_sub(cpu_before)
+    }
+
+    /// What a loop of nothing but such sleeps would see.
+    fn sleep_bare(&mut self, until_ns: u64) {
+        self.slot.set_wake_at(until_ns);
+        platform::sleep_until(until_ns);
+        self.waits.late_bare(platform::monotonic_ns().saturating_sub(until_ns));
     }
 
     /// How the waits went since this was asked last.
