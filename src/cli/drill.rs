@@ -71,8 +71,14 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     if args.fault == Fault::AboveClock && args.above.is_none() {
         return Err(CliError::Usage("--fault above-clock: say which clock, like --above 5800".into()));
     }
-    let injection =
-        Injection { kernel: kernel.clone(), fault: args.fault, loads: strikes_in, beside, above_mhz: args.above };
+    let injection = Injection {
+        kernel: kernel.clone(),
+        fault: args.fault,
+        loads: strikes_in,
+        beside,
+        above_mhz: args.above,
+        on_cpus: vec![],
+    };
     let least_s = if args.fault.needs_its_load() { ALL_LOADS_S } else { DRILL_S };
     let seconds = least_s.max(A_CORE_S * cores.len() as f64);
     let seed = Hex(platform::monotonic_ns());

@@ -137,6 +137,10 @@ struct WorkerArgs {
     drill_beside: Option<u32>,
     #[arg(long)]
     drill_above: Option<f64>,
+    #[arg(long)]
+    drill_cpu: Vec<u32>,
+    #[arg(long)]
+    roams: bool,
 }
 
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
@@ -172,12 +176,14 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
         run: args.run,
         session: args.session,
         baton: args.baton,
+        roams: args.roams,
         drill: args.drill_kernel.zip(args.drill_fault).map(|(kernel, fault)| worker::Injection {
             kernel,
             fault,
             loads: args.drill_load,
             beside: args.drill_beside,
             above_mhz: args.drill_above,
+            on_cpus: args.drill_cpu,
         }),
     };
     Ok(worker::run(&options, pictures))

@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "GLOB,...")]
     pub(super) kernels: Option<String>,
     /// Which loads: solo, gpu-wait, siblings, active-2, active-3, active-4, active-8 (or active-n for these four), aggressor,
-    /// bursts, hop, resonance, together.
+    /// bursts, hop (with hop-migrated and hop-unpinned), resonance, together.
     #[arg(long, value_name = "LOAD,...")]
     pub(super) loads: Option<String>,
     /// The multiplier at which each core must be tested, or it is not proven: 4,5=60x,rest=57x.

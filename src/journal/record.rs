@@ -74,6 +74,20 @@ pub enum Record {
         #[serde(default)]
         throttled: Vec<(u32, u64)>,
     },
+    /// How many cores but those of the step were active in it, whoever kept them so; not written where nobody tells.
+    OthersActive {
+        /// The step.
+        step: u32,
+        /// How many.
+        cores: u32,
+    },
+    /// What the supervisor itself took since the last such record.
+    Supervisor {
+        /// CPU time of all its threads, nanoseconds.
+        cpu_ns: u64,
+        /// The time that passed, nanoseconds.
+        wall_ns: u64,
+    },
     /// Something went wrong; synced at once.
     Finding(Box<Finding>),
     /// More of the same, beyond the findings kept whole.

@@ -1,5 +1,6 @@
 //! The machine: a snapshot of this computer, read once, from text that a test can replace.
 
+pub mod activity;
 mod caches;
 mod changes;
 pub mod clock;

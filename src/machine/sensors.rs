@@ -1,6 +1,6 @@
 //! Sensors: how hot the CPU is, and how often it throttled itself. What is not there is named, with why.
 
-use super::{Core, Root, name, of_cpu};
+use super::{Core, Root, activity::Activity, name, of_cpu};
 
 const HWMON: &str = "/sys/class/hwmon";
 const POWERCAP: &str = "/sys/class/powercap";
@@ -36,6 +36,11 @@ impl Sensors {
         };
         let throttles = cores.iter().filter_map(counter).collect();
         Self { root: root.clone(), thermometers: thermometers(root), throttles }
+    }
+
+    /// How busy every CPU has been.
+    pub fn activity(&self) -> Activity {
+        Activity::read(&self.root)
     }
 
     /// What they say now, of these cores.

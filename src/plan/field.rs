@@ -79,7 +79,7 @@ impl Field {
                 }
                 groups
             }
-            Load::Hop | Load::Together => vec![Group::of(&self.order)],
+            Load::Hop | Load::Migrated | Load::Unpinned | Load::Together => vec![Group::of(&self.order)],
         }
     }
 

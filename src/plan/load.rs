@@ -33,6 +33,12 @@ pub enum Load {
     Bursts,
     /// One job handed from core to core, each checking it.
     Hop,
+    /// One live thread moved from core to core, between calls and in the middle of them.
+    #[serde(rename = "hop-migrated")]
+    Migrated,
+    /// One live thread left to the OS's scheduler.
+    #[serde(rename = "hop-unpinned")]
+    Unpinned,
     /// Bursts of multiply-adds against dependent chains, at every period from 20 to 6,000 cycles: one core alone, and all at once.
     Resonance,
     /// Every core under test, every CPU of it.
@@ -44,7 +50,7 @@ const ACTIVE_N: &str = "active-n";
 
 impl Load {
     /// All that can be asked for, in the order in which a round has them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Solo,
         Self::GpuWait,
         Self::Siblings,
@@ -55,6 +61,8 @@ impl Load {
         Self::Aggressor,
         Self::Bursts,
         Self::Hop,
+        Self::Migrated,
+        Self::Unpinned,
         Self::Resonance,
         Self::Together,
     ];
@@ -74,6 +82,8 @@ impl Load {
             Self::Aggressor => "aggressor",
             Self::Bursts => "bursts",
             Self::Hop => "hop",
+            Self::Migrated => "hop-migrated",
+            Self::Unpinned => "hop-unpinned",
             Self::Resonance => "resonance",
             Self::Together => "together",
         }
@@ -86,8 +96,9 @@ impl Load {
 
     /// The loads that a name on the command line or in a profile stands for; none for a name that means nothing.
     pub fn meant_by(name: &str) -> Vec<Self> {
-        let active = name == ACTIVE_N;
-        Self::ALL.into_iter().filter(|load| load.name() == name || active && load.active().is_some()).collect()
+        let (active, hop) = (name == ACTIVE_N, name == Self::Hop.name());
+        let stands_for = |load: &Self| load.name() == name || active && load.active().is_some() || hop && load.roams();
+        Self::ALL.into_iter().filter(stands_for).collect()
     }
 
     /// The names that [`Self::meant_by`] knows, for people.
@@ -111,15 +122,25 @@ impl Load {
         }
     }
 
-    /// Whether it ever is about that core.
+    /// Whether it is one thread that goes from core to core, in a process that is no core's.
+    pub fn roams(self) -> bool {
+        matches!(self, Self::Migrated | Self::Unpinned)
+    }
+
+    /// Whether it is about that core: the scheduler may leave a thread where it is, and never come to a core at all.
     pub fn is_about(self, core: &Core) -> bool {
-        self != Self::Siblings || core.testable.len() > 1
+        match self {
+            Self::Siblings => core.testable.len() > 1,
+            Self::Unpinned => false,
+            _ => true,
+        }
     }
 
     /// Why it cannot be had from these cores; `None` if it can.
     pub(super) fn lacks(self, field: &Field) -> Option<String> {
         let cores = field.order.len();
-        let least = self.active().unwrap_or(if matches!(self, Self::Aggressor | Self::Hop) { 2 } else { 1 });
+        let least =
+            self.active().unwrap_or(if self == Self::Aggressor || self == Self::Hop || self.roams() { 2 } else { 1 });
         if cores < least {
             Some(format!("it takes {least} cores, and {cores} can be tested"))
         } else if self == Self::Siblings && field.paired.is_empty() {

@@ -9,6 +9,9 @@ use crate::machine::Machine;
 /// multiplier are wanted, and not every block is of its kernel's best variant, or at a clock that could be measured.
 pub const PROVE_KIND_S: f64 = 3.0;
 
+/// How many kernels, half of each kind.
+pub const PROVE_STEPS: usize = 8;
+
 /// A lighter work boosts higher than a heavy one, so neither stands for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -46,6 +49,12 @@ impl Work {
             kinds.iter().all(|kind| *kind == Some(Self::Scalar)).then_some(Self::Scalar)
         }
     }
+}
+
+/// Whether a kernel is scalar work in every variant.
+#[cfg(test)]
+pub fn is_scalar(name: &str) -> bool {
+    Work::of_kernel(name) == Some(Work::Scalar)
 }
 
 /// The cores of which a multiplier is asked for, or known for sure.

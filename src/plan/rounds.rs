@@ -10,7 +10,7 @@ use super::{
     Footprint, Load, PRE_PASS, Request, Step,
     deal::Deck,
     field::{Field, Group},
-    prove::{self, PROVE_KIND_S},
+    prove::{self, PROVE_KIND_S, PROVE_STEPS},
 };
 use crate::{machine::Machine, verdict::Hex};
 
@@ -122,6 +122,7 @@ impl Times<'_> {
     fn steps(&self, load: Load, group: &Group, groups: usize, kernels: usize) -> usize {
         let fit = (self.group(load, group) / STEP_S_MIN) as usize;
         let most = if load == Load::Together { usize::MAX } else { (STEPS_MAX / groups.max(1)).max(1) };
+        let most = if self.proves(load, group) { most.min(PROVE_STEPS) } else { most };
         fit.clamp(1, most).min(kernels)
     }
 
@@ -297,7 +298,7 @@ mod tests {
     use super::*;
     use crate::{
         machine::{RatedClock, Root, Source},
-        plan::Plan,
+        plan::{Expected, Plan},
     };
 
     /// Cores of which the first `top` have a higher clock; the first half has two CPUs.
@@ -307,7 +308,7 @@ mod tests {
         let mut machine = crate::machine::read(&Root::at(nothing.path()), &allowed).expect("a machine");
         for core in &mut machine.cores {
             let mhz = if core.core < top { 6000.0 } else { 5700.0 };
-            core.top_mhz = Some(RatedClock { mhz, known: true, source: Source::TurboRatioLimits });
+            core.top_mhz = Some(RatedClock { mhz, known: false, source: Source::CpuinfoMaxFreq });
             if core.core < cores / 2 {
                 core.testable.push(10_000 + core.core);
             }
@@ -361,6 +362,32 @@ mod tests {
             }
             let top_waits = |core| steps.iter().any(|step| step.load == "gpu-wait" && step.cores == [core]);
             assert!((0..top).all(top_waits));
+        }
+    }
+
+    #[test]
+    fn a_core_to_be_proven_has_enough_of_both_kinds_of_work_alone() {
+        let kernels: Vec<String> = oddcore_kernels::all().iter().map(|kernel| kernel.name().to_owned()).collect();
+        for (known, expected) in [(&[][..], &[0, 5][..]), (&[3], &[]), (&[3], &[4])] {
+            let mut machine = machine(8, 2);
+            for core in machine.cores.iter_mut().filter(|core| known.contains(&core.core)) {
+                core.top_mhz = core.top_mhz.map(|top| RatedClock { known: true, ..top });
+            }
+            let expect = expected.iter().map(|&core| Expected { core, multiplier: 60 }).collect();
+            let mut request = Request { kernels: kernels.clone(), expect, ..request(8, 0, &Load::QUICK, 0.0) };
+            request.seconds = quick_seconds(&request, &machine);
+            let steps = steps(&machine, &request);
+            assert!((lasts(&steps) / request.seconds - 1.0).abs() < 0.05);
+            for core in 0..8 {
+                let alone = |step: &&Step| step.load == "solo" && step.cores == [core];
+                let (scalar, rest): (Vec<&Step>, Vec<&Step>) = steps
+                    .iter()
+                    .filter(alone)
+                    .partition(|step| step.kernel.as_ref().is_some_and(|name| prove::is_scalar(name)));
+                let seconds = |steps: &[&Step]| steps.iter().map(|step| step.seconds).sum::<f64>();
+                let proven = seconds(&scalar) >= 2.8 && seconds(&rest) >= 2.8;
+                assert_eq!(proven, known.contains(&core) || expected.contains(&core), "core {core}: {steps:?}");
+            }
         }
     }
 

@@ -62,6 +62,21 @@ pub fn pin_thread(cpus: &[u32]) -> io::Result<()> {
     }
 }
 
+/// Moves another thread of this process, wherever it is in its work.
+pub fn move_thread(thread: u64, cpu: u32) -> io::Result<()> {
+    Mask::of(&[cpu])?.apply(thread)
+}
+
+/// How often this thread has left its CPU, of its own will or not: as long as this stays the same, it has not been elsewhere.
+pub fn context_switches() -> Option<u64> {
+    // SAFETY: a zeroed rusage is a valid one, and the call only writes to it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_THREAD, &mut usage) == 0).then_some(usage)?
+    };
+    u64::try_from(usage.ru_nvcsw.wrapping_add(usage.ru_nivcsw)).ok()
+}
+
 /// The CPUs that this thread may run on, ascending.
 pub fn thread_affinity() -> io::Result<Vec<u32>> {
     let mut mask = Mask::of(&[])?;
@@ -103,6 +118,11 @@ fn clock_ns(id: rustix::time::ClockId) -> u64 {
 /// CPU time of this thread, ns.
 pub fn thread_cpu_ns() -> u64 {
     clock_ns(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// CPU time of this process, all its threads, ns.
+pub fn process_cpu_ns() -> u64 {
+    clock_ns(rustix::time::ClockId::ProcessCPUTime)
 }
 
 /// The monotonic clock, the same in all processes, ns.

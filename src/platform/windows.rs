@@ -66,6 +66,36 @@ pub fn wait_while(word: &AtomicU64, value: u64, timeout_ns: u64) {
 /// Not there yet: who waits looks again by itself.
 pub fn wake_all(_word: &AtomicU64) {}
 
+/// Not there yet: zero.
+pub fn process_cpu_ns() -> u64 {
+    0
+}
+
+/// Not there yet.
+pub fn move_thread(_thread: u64, _cpu: u32) -> io::Result<()> {
+    not_yet("a migrated thread")
+}
+
+/// Not told: nobody can say that a thread which is not pinned stayed where it was.
+pub fn context_switches() -> Option<u64> {
+    None
+}
+
+/// Windows does not tell how long a thread had no CPU.
+pub struct Starved;
+
+impl Starved {
+    /// Of the thread that calls.
+    pub fn open() -> Self {
+        Self
+    }
+
+    /// Always 0: not told.
+    pub fn ns(&self) -> u64 {
+        0
+    }
+}
+
 /// Since this process first asked, ns.
 pub fn monotonic_ns() -> u64 {
     START.elapsed().as_nanos() as u64

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, Report, SCHEMA, Spread};
+use super::{
+    Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, OthersActive, Report, SCHEMA, Spread,
+};
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::{Core, format_cpu_list},
@@ -38,6 +40,10 @@ impl Report {
             cores: run.machine.cores.iter().map(|core| core_report(outcome, run, core)).collect(),
             findings: outcome.findings.clone(),
             hottest: outcome.hottest_c.iter().map(|(load, &celsius)| Hottest { load: load.clone(), celsius }).collect(),
+            others_active: outcome.others_active.iter().filter_map(others_active).collect(),
+            supervisor_cpu_s: (outcome.supervisor.1 > 0).then_some(outcome.supervisor.0 as f64 * NS),
+            supervisor_share: (outcome.supervisor.1 > 0)
+                .then(|| outcome.supervisor.0 as f64 / outcome.supervisor.1 as f64),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
@@ -114,14 +120,19 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
     }
 }
 
-/// Weighted by how often each clock was read.
-fn spread(clocks: &BTreeMap<u32, u64>) -> Option<Spread> {
-    let total: u128 = clocks.values().map(|&count| u128::from(count)).sum();
-    let (&min, &max) = (clocks.keys().next()?, clocks.keys().next_back()?);
+fn others_active((load, steps): (&String, &BTreeMap<u32, u64>)) -> Option<OthersActive> {
+    let Spread { median, max, .. } = spread(steps)?;
+    Some(OthersActive { load: load.clone(), steps: steps.values().sum(), median, max })
+}
+
+/// Weighted by how often each value was read.
+fn spread(values: &BTreeMap<u32, u64>) -> Option<Spread> {
+    let total: u128 = values.values().map(|&count| u128::from(count)).sum();
+    let (&min, &max) = (values.keys().next()?, values.keys().next_back()?);
     let mut seen = 0;
-    let median = clocks.iter().find_map(|(&mhz, &count)| {
+    let median = values.iter().find_map(|(&value, &count)| {
         seen += u128::from(count);
-        (seen * 2 >= total).then_some(mhz)
+        (seen * 2 >= total).then_some(value)
     })?;
     Some(Spread { min, median, max })
 }

@@ -54,6 +54,15 @@ pub struct Report {
     /// The hottest that was read at the end of a step, by load.
     #[serde(default)]
     pub hottest: Vec<Hottest>,
+    /// How many cores but those of a step were active in it, whoever kept them so, by load.
+    #[serde(default)]
+    pub others_active: Vec<OthersActive>,
+    /// CPU time that the supervisor took, with all its threads; null where the journal does not say.
+    #[serde(default)]
+    pub supervisor_cpu_s: Option<f64>,
+    /// The same as a share of one CPU.
+    #[serde(default)]
+    pub supervisor_share: Option<f64>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running, if the run never ended.
@@ -112,6 +121,19 @@ pub struct Hottest {
     pub load: String,
     /// °C.
     pub celsius: f64,
+}
+
+/// How many other cores were active in the steps of a load: work of other programs, and the supervisor's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OthersActive {
+    /// The load.
+    pub load: String,
+    /// Steps in which it is known.
+    pub steps: u64,
+    /// In half of these steps not more.
+    pub median: u32,
+    /// In none of them more.
+    pub max: u32,
 }
 
 /// Of clock readings.

@@ -39,9 +39,8 @@ pub struct Lateness {
 /// Of a core, by load.
 pub fn of(core: &CoreOutcome) -> Vec<WaitsReport> {
     let share = |work_ns: u64, of_ns: u64| work_ns as f64 / of_ns.max(1) as f64;
-    let lateness = |of: &dyn Fn(u32) -> Option<u32>, max: u32| {
-        of(50).zip(of(99)).map(|(p50, p99)| Lateness { p50, p99, max })
-    };
+    let lateness =
+        |of: &dyn Fn(u32) -> Option<u32>, max: u32| of(50).zip(of(99)).map(|(p50, p99)| Lateness { p50, p99, max });
     let report = |(load, waits): (&String, &Waits)| WaitsReport {
         load: load.clone(),
         count: waits.count,

@@ -7,9 +7,11 @@ use std::{
 };
 
 use super::{
-    Drill, MS, Supervisor, TICK_NS,
+    MS, Supervisor, TICK_NS,
     death::{self, Facts},
+    host::ROVER,
     investigate::Answer,
+    stamps::core_of,
     watchdog::{LaneWatch, Look, Sight},
 };
 use crate::{
@@ -194,11 +196,11 @@ impl Supervisor<'_> {
         let words = self.host.slots(core);
         let main = words.len().checked_sub(SLOT_WORDS).map(|at| Slot::of(&words[at..], 0));
         let struck = main.is_some_and(|slot| slot.struck().load(Relaxed) != 0);
-        let here = |drill: &&Drill| drill.core == core && !(struck && drill.injection.fault.strikes_once());
-        let injection = self.drill.as_ref().filter(here).map(|drill| &drill.injection);
+        let injection = self.injection_for(core, struck);
+        let member = self.crew.get_mut(&core).expect("it was there");
         member.starts += 1;
         member.ended_by_us = false;
-        match self.host.start(&member.core, injection) {
+        match self.host.start(&member.core, injection.as_ref()) {
             Ok(()) => member.life = Life::Starting { since_ns: now },
             Err(error) if error.kind() == ErrorKind::InvalidInput => self.give_up_cpus(core),
             Err(error) => {
@@ -237,7 +239,8 @@ impl Supervisor<'_> {
         match message {
             FromWorker::Hello { protocol, thread, lanes, .. } => {
                 let cpus: Vec<u32> = lanes.iter().map(|lane| lane.cpu).collect();
-                if protocol != PROTOCOL || cpus != member.core.testable {
+                let lanes_of = if core == ROVER { 1 } else { member.core.testable.len() };
+                if protocol != PROTOCOL || cpus != member.core.testable[..lanes_of] {
                     self.distrust(core, "it greets as another program would");
                     return;
                 }
@@ -261,7 +264,11 @@ impl Supervisor<'_> {
                 member.deaths_in_a_row = 0;
                 member.strays_in_a_row = 0;
                 let known = |name: &str| oddcore_kernels::find(name).is_some();
-                if Some(progress.step) == current && progress.parts.iter().all(|(key, _)| known(&key.kernel)) {
+                // What a thread did that roams counts for the core that it was on.
+                let done_on =
+                    if core == ROVER { progress.cpu.and_then(|cpu| core_of(&self.crew, cpu)) } else { Some(core) };
+                let known = progress.parts.iter().all(|(key, _)| known(&key.kernel));
+                if let Some(core) = done_on.filter(|_| Some(progress.step) == current && known) {
                     self.ledger.take_in(core, progress);
                 } else {
                     self.distrust(core, "it tells of work that it was not given");
@@ -322,7 +329,7 @@ impl Supervisor<'_> {
         member.ended_by_us = true;
         let why = format!("{}: its worker can no longer be understood ({why})", member.core.label);
         self.host.kill(core);
-        self.book(Record::Suspicion { core, why }, true);
+        self.suspect(core, why);
     }
 
     /// What the lanes of `core` were doing, the dying one first.
@@ -366,7 +373,7 @@ impl Supervisor<'_> {
             }
             death::Doing::Unclear(what) => {
                 let why = format!("{}: {what}", member.core.label);
-                self.book(Record::Suspicion { core, why }, true);
+                self.suspect(core, why);
                 self.lay_down(core, None);
             }
             death::Doing::Foreign(what) => {
@@ -407,7 +414,10 @@ impl Supervisor<'_> {
         member.given_up = true;
         member.task = None;
         let why = format!("{}: {why}; given up", member.core.label);
-        self.book(Record::GivenUp { core, why }, true);
+        match core {
+            ROVER => self.note(why),
+            _ => self.book(Record::GivenUp { core, why }, true),
+        }
     }
 
     /// The watchdog's round.
@@ -465,7 +475,7 @@ impl Supervisor<'_> {
             member.answer = Some(Answer::Died { what: what.to_owned(), signal: None });
         } else {
             let mut finding = self.finding_of_doing(core, Class::Hang, doing.as_ref(), what.to_owned());
-            finding.cpu = Some(cpu);
+            finding.cpu = Some(cpu).filter(|_| core != ROVER);
             if let Some(id) = self.book_finding(core, finding) {
                 self.to_investigate.push_back(id);
             }

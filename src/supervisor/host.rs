@@ -24,6 +24,8 @@ use crate::{
     },
 };
 
+/// The number under which the worker lives that is no core's: its one thread roams.
+pub const ROVER: u32 = u32::MAX;
 /// How long a worker that closed its pipe may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -136,6 +138,9 @@ impl ProcessHost {
         if let Some((folder, session)) = &self.run {
             command.arg("--run").arg(folder).arg("--session").arg(session.to_string());
         }
+        if core.core == ROVER {
+            command.arg("--roams");
+        }
         if let Some(baton) = &self.baton {
             command.arg("--baton").arg(baton.handle());
         }
@@ -149,6 +154,9 @@ impl ProcessHost {
             }
             if let Some(mhz) = drill.above_mhz {
                 command.arg("--drill-above").arg(mhz.to_string());
+            }
+            for cpu in &drill.on_cpus {
+                command.arg("--drill-cpu").arg(cpu.to_string());
             }
             for load in &drill.loads {
                 command.arg("--drill-load").arg(load);

@@ -2,7 +2,7 @@
 //!
 //! The worker has digested input and reference again when it classed the finding, before anything else could touch them.
 
-use super::Supervisor;
+use super::{Supervisor, host::ROVER};
 use crate::{
     journal::Record,
     plan::{EXTRA_STEPS, INVESTIGATION, Step},
@@ -270,6 +270,7 @@ impl Supervisor<'_> {
     /// Other cores under test: those without findings first; after them, to see whether all share a defect, any.
     fn witnesses(&self, core: u32) -> Vec<u32> {
         let can_work = self.crew.iter().filter(|(_, member)| member.can_work()).map(|(&other, _)| other);
+        let can_work = can_work.filter(|&other| other != ROVER);
         let mut others: Vec<u32> = can_work.filter(|&other| other != core).collect();
         others.sort_by_key(|&other| self.outcome.findings_of(other) > 0);
         others.truncate(WITNESSES);

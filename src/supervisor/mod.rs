@@ -6,12 +6,15 @@ pub mod aftermath;
 pub mod bench;
 mod crew;
 pub mod death;
+mod findings;
 pub mod host;
 mod investigate;
 mod ledger;
 mod pre_pass;
 mod resume;
+mod rover;
 pub mod seams;
+mod seat;
 mod stamps;
 mod stray;
 pub mod watchdog;
@@ -26,15 +29,15 @@ use crate::{
     worker::{
         Injection,
         protocol::{Assignment, Case, Source, ToWorker, Truth},
-        slot::Doing,
     },
 };
 
 use crew::Member;
-use host::{Event, WorkerHost};
+use host::{Event, ROVER, WorkerHost};
 use ledger::Ledger;
 pub use resume::SoFar;
 use seams::{Clock, Pinner, Sensors, View};
+use seat::seat;
 
 const MS: u64 = 1_000_000;
 /// How often the watchdog looks.
@@ -58,7 +61,11 @@ pub struct Drill {
 impl Drill {
     /// Whether this is the fault, found where it is, as what it is.
     pub fn is(&self, finding: &Finding) -> bool {
-        finding.core == Some(self.core) && finding.class == self.injection.fault.class()
+        let roams = Load::named(&finding.load).is_some_and(Load::roams);
+        // What ends a thread that roams, or lies in its memory, may be the doing of any core that it was on.
+        let among = roams && finding.class != Class::Miscompute && finding.suspects.contains(&self.core);
+        (finding.core == Some(self.core) || finding.core.is_none() && among)
+            && finding.class == self.injection.fault.class()
     }
 }
 
@@ -107,6 +114,8 @@ pub struct Supervisor<'a> {
     next_ticket: u64,
     step: Option<Step>,
     started_ns: u64,
+    /// CPU time of ours before.
+    own_cpu_ns: u64,
     /// How long before this session the run began.
     before_s: f64,
     last_tick_ns: u64,
@@ -119,7 +128,7 @@ pub struct Supervisor<'a> {
 impl<'a> Supervisor<'a> {
     /// Runs the plan, or the rest of it, and returns what came of it.
     pub fn run(setup: Setup<'a>) -> Outcome {
-        let started_ns = setup.clock.now_ns();
+        let (started_ns, own_cpu_ns) = (setup.clock.now_ns(), setup.clock.own_cpu_ns());
         let under_test = setup.run.machine.cores.iter().filter(|core| setup.run.cores.contains(&core.core));
         let crew = under_test.map(|core| (core.core, Member::new(core.clone()))).collect();
         let (outcome, resumed) = match setup.so_far {
@@ -146,6 +155,7 @@ impl<'a> Supervisor<'a> {
             next_ticket: 0,
             step: None,
             started_ns,
+            own_cpu_ns,
             before_s: 0.0,
             last_tick_ns: started_ns,
             last_beat_ns: started_ns,
@@ -176,6 +186,8 @@ impl<'a> Supervisor<'a> {
         self.book_evidence();
         self.finished = !self.stop;
         self.dismiss();
+        let cpu_ns = self.clock.own_cpu_ns().saturating_sub(self.own_cpu_ns);
+        self.book(Record::Supervisor { cpu_ns, wall_ns: self.clock.now_ns().saturating_sub(self.started_ns) }, false);
         if self.finished {
             self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
         }
@@ -204,13 +216,17 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.begin(&step);
-        let before = self.sensors.read(&step.cores);
+        let (before, activity) = (self.sensors.read(&step.cores), self.sensors.activity());
         if step.kernel.is_none() {
             self.pre_pass(&step)
         } else {
             self.work(&step)
         }
         self.book_sensors(&step, before);
+        let others = self.sensors.activity().active_cores(&activity, &self.run.machine.cores, &step.cores);
+        if let Some(cores) = others.filter(|_| step.cores.len() < self.run.machine.cores.len()) {
+            self.book(Record::OthersActive { step: step.step, cores }, false);
+        }
         if !self.stop {
             self.book(Record::StepEnded { step: step.step }, false);
         }
@@ -230,13 +246,13 @@ impl<'a> Supervisor<'a> {
     }
 
     fn begin(&mut self, step: &Step) {
-        self.keep_off(&step.cores);
+        self.keep_off(step);
         self.step = Some(step.clone());
         self.view.step(step);
         self.beat(false);
         // Architecture invariant: on the disk before the step's first instruction of work.
         self.book(Record::StepStarted(step.clone()), true);
-        for core in step.cores.clone() {
+        for core in self.workers_of(step) {
             self.start_if_down(core);
         }
     }
@@ -264,7 +280,7 @@ impl<'a> Supervisor<'a> {
     fn is_enough(&self) -> bool {
         let Some(wanted_s) = self.run.plan.until_s() else { return false };
         let loads = self.run.plan.loads();
-        let open = |core: &u32| self.crew[core].can_work() && self.outcome.findings_of(*core) == 0;
+        let open = |core: &u32| *core != ROVER && self.crew[core].can_work() && self.outcome.findings_of(*core) == 0;
         self.crew.keys().filter(|core| open(core)).all(|&core| {
             let is_about = |load: &&&str| Load::named(load).is_none_or(|load| load.is_about(&self.crew[&core].core));
             loads
@@ -274,15 +290,9 @@ impl<'a> Supervisor<'a> {
         })
     }
 
-    /// Keeps our own threads off the cores under test where there are others.
-    fn keep_off(&self, cores: &[u32]) {
-        let machine = &self.run.machine;
-        let cpus = |free: bool| -> Vec<u32> {
-            let wanted = machine.cores.iter().filter(|core| free != cores.contains(&core.core));
-            wanted.flat_map(|core| core.testable.iter().copied()).collect()
-        };
-        let elsewhere = cpus(true);
-        self.pinner.keep_on(&if elsewhere.is_empty() { cpus(false) } else { elsewhere });
+    /// Keeps our own threads off the cores that a step is about.
+    fn keep_off(&self, step: &Step) {
+        self.pinner.keep_on(&seat(&self.run.machine.cores, &self.run.cores, step));
     }
 
     /// One step of work; broken off for investigations, then gone on with.
@@ -291,7 +301,7 @@ impl<'a> Supervisor<'a> {
         while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
             self.host.reset_baton();
-            for &core in &step.cores {
+            for core in self.workers_of(step) {
                 let assignment = self.assignment(step, core, deadline_ns);
                 self.assign(core, ToWorker::Run(assignment));
             }
@@ -316,7 +326,7 @@ impl<'a> Supervisor<'a> {
             load: step.load.clone(),
             role: step.role_of(core),
             busy: self.cpus_at_work(step),
-            shares: self.shares(step, core),
+            shares: self.shares(step, if core == ROVER { step.cores[0] } else { core }),
             footprint: step.footprint,
             lanes: if step.siblings { usize::MAX } else { 1 },
             // A worker that was started again goes on with other seeds.
@@ -445,49 +455,6 @@ impl<'a> Supervisor<'a> {
     /// What a person is shown is on the disk first.
     fn note(&mut self, text: String) {
         self.book(Record::Note { text }, true);
-    }
-
-    /// Books a finding, or counts it once enough of its kind are kept whole.
-    fn book_finding(&mut self, bound_to: u32, finding: Finding) -> Option<u64> {
-        let finding = self.number(bound_to, finding)?;
-        let id = finding.id;
-        self.book(Record::Finding(Box::new(finding)), true);
-        Some(id)
-    }
-
-    /// Gives a finding its number, or only counts it.
-    fn number(&mut self, bound_to: u32, mut finding: Finding) -> Option<Finding> {
-        let kernel = finding.kernel.clone().unwrap_or_default();
-        if let Some(member) = self.crew.get_mut(&bound_to)
-            && !member.keep(&kernel, finding.class)
-        {
-            self.ledger.count(bound_to, kernel, finding.class, 1);
-            return None;
-        }
-        finding.id = self.next_finding;
-        self.next_finding += 1;
-        Some(finding)
-    }
-
-    /// A finding of `core` with everything unknown but where and when.
-    fn blank_finding(&self, core: u32, class: Class, at_ns: u64) -> Finding {
-        let load = self.step.as_ref().map(|step| step.load_of(core)).unwrap_or_default();
-        Finding::blank(core, class, load, self.before_s + self.seconds_in(at_ns))
-    }
-
-    /// A finding about what a lane was doing when its worker died or was ended.
-    fn finding_of_doing(&self, core: u32, class: Class, doing: Option<&Doing>, detail: String) -> Finding {
-        let mut finding = self.blank_finding(core, class, self.clock.now_ns());
-        finding.detail = detail;
-        if let Some(doing) = doing {
-            finding.kernel = Some(doing.kernel.to_owned());
-            finding.variant = Some(doing.variant.to_owned());
-            finding.seed = Some(doing.case.seed);
-            finding.source = Some(doing.case.source);
-            finding.iteration = Some(doing.iteration);
-            finding.stage = Some(doing.stage.to_owned());
-        }
-        finding
     }
 
     /// The digests that a case must have.

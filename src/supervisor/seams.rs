@@ -1,7 +1,7 @@
 //! Small traits at which tests take the place of the OS.
 
 use crate::{
-    machine::{self, sensors::Readings},
+    machine::{self, activity::Activity, sensors::Readings},
     platform,
 };
 
@@ -11,6 +11,10 @@ pub trait Clock {
     fn now_ns(&self) -> u64;
     /// The time of day, RFC 3339.
     fn timestamp(&self) -> String;
+    /// CPU time of this process so far, all its threads, ns.
+    fn own_cpu_ns(&self) -> u64 {
+        platform::process_cpu_ns()
+    }
 }
 
 /// The system's clocks.
@@ -45,11 +49,19 @@ impl Pinner for SystemPinner {
 pub trait Sensors {
     /// What they say now, of these cores.
     fn read(&self, cores: &[u32]) -> Readings;
+    /// How busy every CPU has been; nothing where nobody tells.
+    fn activity(&self) -> Activity {
+        Activity::default()
+    }
 }
 
 impl Sensors for machine::sensors::Sensors {
     fn read(&self, cores: &[u32]) -> Readings {
         Self::read(self, cores)
+    }
+
+    fn activity(&self) -> Activity {
+        Self::activity(self)
     }
 }
 

@@ -3,7 +3,9 @@
 //! Architecture invariant: a finding is on the disk before it is on the screen. What was told while the disk was busy shares
 //! the next sync, so that many findings wait for two syncs at most, not for one each.
 
-use super::{Finding, MS, Supervisor};
+use std::collections::BTreeMap;
+
+use super::{Finding, MS, Supervisor, crew::Member, host::ROVER};
 use crate::{
     journal::Record,
     verdict::{Amendment, Place},
@@ -59,16 +61,20 @@ impl Supervisor<'_> {
         let at_home = stamp.cpu.is_none_or(|cpu| own.contains(&cpu)) && stamp.affinity.iter().all(|c| own.contains(c));
         if !at_home || stamp.affinity.is_empty() {
             // Somebody moved the thread: the result may be another core's.
-            finding.core = None;
-            finding.suspects = vec![core];
+            self.accuse_all(&mut finding);
+            if core != ROVER {
+                finding.core = None;
+                finding.suspects = vec![core];
+            }
             if !finding.detail.is_empty() {
                 finding.detail.push_str("; ");
             }
             finding.detail += "the worker was found outside of its core, so that another core may have computed this";
         }
-        let gave =
-            |cpu| self.crew.values().find(|member| member.core.cpus.contains(&cpu)).map(|member| member.core.core);
-        if let Some(other) = stamp.from.and_then(gave) {
+        if core == ROVER && at_home {
+            self.accuse_those(&mut finding, &stamp.roamed.unwrap_or_default());
+        }
+        if let Some(other) = stamp.from.and_then(|cpu| core_of(&self.crew, cpu)) {
             finding.core = None;
             finding.suspects = vec![other, core];
             finding.suspects.dedup();
@@ -86,7 +92,8 @@ impl Supervisor<'_> {
         let Told { findings, places } = std::mem::take(&mut self.told);
         let mut booked = Vec::new();
         for Stamped { core, finding, number, at_ns } in findings {
-            if let Some(finding) = self.number(core, finding) {
+            let bound_to = if core == ROVER { finding.core.unwrap_or(ROVER) } else { core };
+            if let Some(finding) = self.number(bound_to, finding) {
                 self.to_investigate.push_back(finding.id);
                 self.crew.entry(core).and_modify(|member| member.place_of(number, finding.id));
                 booked.push((finding.id, at_ns, Record::Finding(Box::new(finding))));
@@ -124,4 +131,10 @@ impl Supervisor<'_> {
         amendment.shown_after_ms = Some(self.clock.now_ns().saturating_sub(at_ns) as f64 / MS as f64);
         self.enter(&Record::Amended(amendment), false);
     }
+}
+
+/// The core that a CPU is of.
+pub(super) fn core_of(crew: &BTreeMap<u32, Member>, cpu: u32) -> Option<u32> {
+    let cores = crew.iter().filter(|&(&core, _)| core != ROVER);
+    cores.map(|(_, member)| &member.core).find(|core| core.cpus.contains(&cpu)).map(|core| core.core)
 }

@@ -111,7 +111,7 @@ mod tests {
     use crate::{
         journal::record::{Evidence, EvidenceKey, NotTested, Record, RunStarted},
         machine::{RatedClock, Root, read},
-        plan::{Expected, Load, Request},
+        plan::{Expected, Load, PRE_PASS, Request},
         verdict::{Class, CoreVerdict, Hex, finding::tests::finding},
     };
 
@@ -222,6 +222,18 @@ mod tests {
         let mut run = run("quick", at_60());
         run.machine.avx2 = false;
         assert_eq!(outcome(run, &done[..1]).exit_code(), 0);
+    }
+
+    #[test]
+    fn the_pre_pass_alone_proves_nothing() {
+        let Record::Evidence { mut parts, .. } = work(Some(60), "avx2", 900.0) else { unreachable!() };
+        parts[0].0.load = PRE_PASS.into();
+        let mut only_fit = outcome(run("night", vec![]), &[Record::Evidence { core: 0, parts, clocks: vec![] }]);
+        assert_eq!((only_fit.verdict_of(0), only_fit.exit_code()), (CoreVerdict::NotTested, 3));
+        let report = crate::report::Report::of(&only_fit).expect("a report");
+        assert!(report.cores[0].reason.as_ref().is_some_and(|why| why.starts_with("too little evidence to say")));
+        only_fit.apply(&work(Some(60), "avx2", 1.0));
+        assert_eq!((only_fit.verdict_of(0), only_fit.exit_code()), (CoreVerdict::Pass, 0));
     }
 
     #[test]

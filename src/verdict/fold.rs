@@ -8,7 +8,7 @@ use super::{Finding, LossReason, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Record, RunStarted, Waits},
     machine::Boot,
-    plan::{EXTRA_STEPS, INVESTIGATION, PRE_PASS, Step},
+    plan::{EXTRA_STEPS, INVESTIGATION, Load, PRE_PASS, Step},
 };
 
 /// The verdict of a core.
@@ -118,6 +118,10 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// The hottest that was read, °C, by load.
     pub hottest_c: BTreeMap<String, f64>,
+    /// By load: how many cores but those of a step were active in it, and in how many steps.
+    pub others_active: BTreeMap<String, BTreeMap<u32, u64>>,
+    /// CPU time of the supervisor, and the time that it ran, ns.
+    pub supervisor: (u64, u64),
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running when the journal ended.
@@ -252,6 +256,15 @@ impl Outcome {
                 self.cores.entry(*core).or_default().waits.entry(load.clone()).or_default().add(waits);
             }
             Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
+            Record::OthersActive { step: _, cores } => {
+                if let Some(step) = &self.open_step {
+                    *self.others_active.entry(step.load.clone()).or_default().entry(*cores).or_default() += 1;
+                }
+            }
+            Record::Supervisor { cpu_ns, wall_ns } => {
+                self.supervisor.0 = self.supervisor.0.saturating_add(*cpu_ns);
+                self.supervisor.1 = self.supervisor.1.saturating_add(*wall_ns);
+            }
             Record::Sensors { hottest_c, throttled, .. } => self.add_sensors(*hottest_c, throttled),
             Record::Finding(finding) => self.findings.push((**finding).clone()),
             Record::Counted { core, kernel, class, count } => {
@@ -346,7 +359,7 @@ impl Outcome {
         } else if !outcome.under_test {
             CoreVerdict::NotTested
         } else if !outcome.suspicions.is_empty()
-            || self.findings.iter().any(|f| f.core.is_none() && f.suspects.contains(&core))
+            || self.findings.iter().any(|f| f.core.is_none() && f.suspects.contains(&core) && !self.is_explained(f))
         {
             CoreVerdict::Suspect
         } else if !outcome.was_worked() {
@@ -356,6 +369,14 @@ impl Outcome {
         } else {
             CoreVerdict::Pass
         }
+    }
+
+    /// Whether one of the suspects of a thread that roamed failed by itself in the same kernel: then it was that one.
+    fn is_explained(&self, finding: &Finding) -> bool {
+        let alike = |other: &Finding| {
+            other.kernel == finding.kernel && other.core.is_some_and(|core| finding.suspects.contains(&core))
+        };
+        Load::named(&finding.load).is_some_and(Load::roams) && self.findings.iter().any(alike)
     }
 
     /// A finding that blames no core at all: the program itself, or a defect that all cores share.

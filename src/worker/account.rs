@@ -97,7 +97,12 @@ impl Account {
         self.cpu_mark = cpu;
         done.kernel_ns = times.kernel_ns;
         done.check_ns = times.check_ns;
-        self.parts.entry(key).or_default().add(&done);
+        self.add(key, &done, clocks_mhz);
+    }
+
+    /// Books a piece of work whose CPU time is known.
+    pub fn add(&mut self, key: EvidenceKey, done: &Evidence, clocks_mhz: impl IntoIterator<Item = f64>) {
+        self.parts.entry(key).or_default().add(done);
         for mhz in clocks_mhz {
             *self.clocks.entry(mhz.round() as u32).or_default() += 1;
         }
@@ -113,6 +118,7 @@ impl Account {
         self.told_at = now;
         Some(Progress {
             step,
+            cpu: None,
             parts: std::mem::take(&mut self.parts).into_iter().collect(),
             clocks: std::mem::take(&mut self.clocks).into_iter().collect(),
             waits: std::mem::take(&mut self.waits).into_iter().collect(),

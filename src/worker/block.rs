@@ -8,6 +8,7 @@ use oddcore_kernels::{Isa, Job, Mismatch, Picture, Size, Token};
 use super::{
     account::Times,
     fault::Inject,
+    look::{Look, TRUTH_CHANGED},
     protocol::{Case, Source, Truth},
     sealed::{Sealed, source_intact},
     slot::{STAGE_CHECK, Slot},
@@ -134,60 +135,12 @@ impl Trial<'_> {
     }
 }
 
-/// What a second look shows: each is true if it is what it should be.
-#[derive(Clone, Copy)]
-struct Look {
-    truth: bool,
-    input: bool,
-    /// `None` where none is kept.
-    reference: Option<bool>,
-    output: bool,
-    /// Whether output and reference are equal.
-    same: bool,
-    digest: u64,
-}
-
-impl Look {
-    /// Everything that is wrong, after a first check that said so or not. A wrong output is no finding of its own where the
-    /// input is wrong, which explains it; an input and a reference that are both wrong are two.
-    fn wrongs(self, said_right: bool) -> Vec<(Class, &'static str)> {
-        if !self.truth {
-            return vec![(Class::CorruptReference, TRUTH_CHANGED)];
-        }
-        let mut wrongs = Vec::new();
-        if !self.input {
-            let text = "the input was right when made and is wrong now; memory or a wild store may be the cause";
-            wrongs.push((Class::CorruptInput, text));
-        }
-        if self.reference == Some(false) {
-            let text = "the reference was right when kept and is wrong now; memory or a wild store may be the cause";
-            wrongs.push((Class::CorruptReference, text));
-        }
-        let sound = wrongs.is_empty();
-        let kept_well = self.reference == Some(true);
-        if said_right && sound && !self.output {
-            wrongs.push((Class::Comparison, "the last output was compared and found right, and is wrong now"));
-        } else if said_right && sound && kept_well && !self.same {
-            wrongs.push((Class::Comparison, "the comparison and the digest of the last output contradict each other"));
-        } else if !said_right && sound && (self.output || kept_well && self.same) {
-            let text = "the comparison contradicted itself: a second look saw no difference";
-            wrongs.push((Class::Comparison, text));
-        } else if !said_right && self.input && !self.output {
-            wrongs.push((Class::Miscompute, ""));
-        }
-        wrongs
-    }
-}
-
 /// In words: what an input is made from is no longer what it was.
 pub const PICTURE_CHANGED: &str =
     "the picture was right when read and is wrong now; memory or a wild store may be the cause";
 /// In words: what another core handed over is not what it had.
 pub const HANDED_WRONG: &str = "the input was right on the core that handed it over and is wrong where it arrived: either \
                                 core, what lies between them, or memory";
-const TRUTH_CHANGED: &str =
-    "the digests to compare with were right when they came and are wrong now; memory or a wild store may be the cause";
-
 /// What comes after an iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -399,40 +352,6 @@ mod tests {
         slot::SLOT_WORDS,
     };
 
-    fn classes(look: Look, said_right: bool) -> Vec<Class> {
-        look.wrongs(said_right).into_iter().map(|(class, _)| class).collect()
-    }
-
-    #[test]
-    fn a_second_look_tells_what_was_wrong() {
-        use Class::{Comparison, CorruptInput, CorruptReference, Miscompute};
-        let sound = Look { truth: true, input: true, reference: Some(true), output: true, same: true, digest: 0 };
-        let wrong = Look { output: false, same: false, ..sound };
-        let first = |look| classes(look, false);
-        assert_eq!(first(wrong), [Miscompute]);
-        assert_eq!(first(Look { reference: None, ..wrong }), [Miscompute]);
-        assert_eq!(first(sound), [Comparison]);
-        assert_eq!(first(Look { output: false, ..sound }), [Comparison]);
-        assert_eq!(first(Look { same: false, ..sound }), [Comparison]);
-        // The input explains a wrong output; the reference explains a right one.
-        assert_eq!(first(Look { input: false, ..wrong }), [CorruptInput]);
-        assert_eq!(first(Look { reference: Some(false), same: false, ..sound }), [CorruptReference]);
-        assert_eq!(first(Look { input: false, reference: Some(false), ..wrong }), [CorruptInput, CorruptReference]);
-        // A wrong output of a sound input is a miscompute whatever became of the reference.
-        assert_eq!(first(Look { reference: Some(false), ..wrong }), [CorruptReference, Miscompute]);
-        assert_eq!(first(Look { truth: false, ..wrong }), [CorruptReference]);
-        // At the end of a block, after a comparison that saw nothing.
-        let last = |look| classes(look, true);
-        assert_eq!(last(sound), []);
-        assert_eq!(last(Look { reference: None, same: false, ..sound }), []);
-        assert_eq!(last(Look { same: false, ..sound }), [Comparison]);
-        assert_eq!(last(wrong), [Comparison]);
-        assert_eq!(last(Look { input: false, ..sound }), [CorruptInput]);
-        assert_eq!(last(Look { reference: Some(false), same: false, ..sound }), [CorruptReference]);
-        assert_eq!(last(Look { truth: false, ..sound }), [CorruptReference]);
-        assert_eq!(last(Look { reference: Some(false), ..wrong }), [CorruptReference]);
-    }
-
     /// Keeps what it hears.
     #[derive(Default)]
     struct Notebook(Vec<(Class, u64, Option<Place>)>);
@@ -495,8 +414,14 @@ mod tests {
                 (Fault::CorruptReference, Class::CorruptReference, vec![1], true),
             ];
             for (fault, class, iterations, placed) in faults {
-                let injection =
-                    Injection { kernel: kernel.into(), fault, loads: Vec::new(), beside: None, above_mhz: None };
+                let injection = Injection {
+                    kernel: kernel.into(),
+                    fault,
+                    loads: vec![],
+                    beside: None,
+                    above_mhz: None,
+                    on_cpus: vec![],
+                };
                 let mut injector = Injector::new(injection, Box::leak(Box::new(AtomicU64::new(0))));
                 let (done, Notebook(heard)) = block(kernel, &mut injector, Source::Golden, &[], |_| ());
                 let seen: Vec<u64> = heard.iter().map(|heard| heard.1).collect();

@@ -107,6 +107,8 @@ pub struct Injection {
     pub beside: Option<u32>,
     /// The clock of [`Fault::AboveClock`], MHz.
     pub above_mhz: Option<f64>,
+    /// In a worker that roams: on these CPUs only.
+    pub on_cpus: Vec<u32>,
 }
 
 /// What surrounds a piece of work.
@@ -165,6 +167,8 @@ pub struct Injector {
     beside_busy: bool,
     above_clock: bool,
     arrived: bool,
+    /// Where a worker that roams made its last input.
+    made_on: Option<u32>,
 }
 
 impl Injector {
@@ -179,7 +183,19 @@ impl Injector {
             beside_busy: false,
             above_clock: false,
             arrived: false,
+            made_on: None,
         }
+    }
+
+    /// Whether it strikes on the CPU that the thread is on.
+    fn here(&self) -> bool {
+        let cpus = &self.injection.on_cpus;
+        cpus.is_empty() || platform::current_cpu().is_some_and(|cpu| cpus.contains(&cpu))
+    }
+
+    /// Whether the work in hand came from another core: handed over, or brought along.
+    fn has_arrived(&self) -> bool {
+        self.arrived || self.made_on.is_some() && self.made_on != platform::current_cpu()
     }
 
     /// Itself, where it strikes.
@@ -187,7 +203,7 @@ impl Injector {
         let Injection { beside, above_mhz, .. } = self.injection;
         self.woken_ns = None;
         self.beside_busy = beside.is_some_and(|cpu| around.busy.contains(&cpu));
-        self.arrived = around.arrived;
+        (self.arrived, self.made_on) = (around.arrived, None);
         self.above_clock = above_mhz.zip(around.clock_mhz).is_some_and(|(above, clock)| clock > above);
         self.injection.strikes_in(kernel, around.load).then_some(self)
     }
@@ -204,13 +220,19 @@ impl Injector {
 
 impl Inject for Injector {
     fn input_made(&mut self, job: &mut dyn Job) {
-        if self.injection.fault == Fault::MiscomputeBirth {
+        if !self.injection.on_cpus.is_empty() {
+            self.made_on = platform::current_cpu();
+        }
+        if self.injection.fault == Fault::MiscomputeBirth && self.here() {
             job.flip_input_bit(self.anywhere(3));
         }
     }
 
     fn flip(&mut self) -> Option<Flip> {
         self.runs += 1;
+        if !self.here() {
+            return None;
+        }
         let strikes = match self.injection.fault {
             Fault::Miscompute => true,
             Fault::MiscomputeOnce => self.first(),
@@ -220,7 +242,7 @@ impl Inject for Injector {
             }
             Fault::BesideBusy => self.beside_busy,
             Fault::AboveClock => self.above_clock,
-            Fault::Arrived => self.arrived,
+            Fault::Arrived => self.has_arrived(),
             Fault::MiscomputeRarely => self.runs.is_multiple_of(RARELY),
             Fault::MiscomputeLane => {
                 return Some(Flip { element: self.runs % 61 * LANES + STUCK_LANE, bit: 22 });
@@ -236,11 +258,14 @@ impl Inject for Injector {
 
     fn compared(&mut self, same: bool) -> bool {
         self.compared += 1;
-        let lies = self.injection.fault == Fault::Comparison && self.compared.is_multiple_of(LIES);
+        let lies = self.injection.fault == Fault::Comparison && self.here() && self.compared.is_multiple_of(LIES);
         same && !lies
     }
 
     fn iteration_over(&mut self, job: &mut dyn Job) {
+        if !self.here() {
+            return;
+        }
         match self.injection.fault {
             Fault::CorruptInput => job.flip_input_bit(self.anywhere(22)),
             Fault::CorruptReference => job.flip_reference_bit(self.anywhere(22)),
@@ -264,7 +289,8 @@ mod tests {
     fn injector(fault: Fault, loads: &[&str]) -> Injector {
         let loads = loads.iter().map(|&load| load.to_owned()).collect();
         let struck = Box::leak(Box::new(AtomicU64::new(0)));
-        let injection = Injection { kernel: "k".into(), fault, loads, beside: Some(3), above_mhz: Some(5950.0) };
+        let (beside, above_mhz, on_cpus) = (Some(3), Some(5950.0), vec![]);
+        let injection = Injection { kernel: "k".into(), fault, loads, beside, above_mhz, on_cpus };
         Injector::new(injection, struck)
     }
 

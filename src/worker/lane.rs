@@ -1,12 +1,15 @@
 //! A lane: one pinned thread that works through what the main thread of its worker hands it.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicBool, AtomicU64, AtomicUsize,
-        Ordering::{AcqRel, Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
+        mpsc::Receiver,
     },
-    mpsc::Receiver,
 };
 
 use oddcore_kernels::{Job, Kernel, Picture};
@@ -20,24 +23,24 @@ use super::{
     glances::Glances,
     pace::{Limit, Pace},
     process::Outbox,
-    protocol::{Assignment, Case, FromWorker, Redo, Source, Stamp, Truth, Vote},
+    protocol::{Assignment, Case, FromWorker, Progress, Redo, Source, Truth, Vote},
+    roam::Track,
     sealed::{Sealed, broken_sources, results_if_sound},
     slot::Slot,
+    teller::Teller,
 };
 use crate::{
     journal::record::EvidenceKey,
     machine::clock,
     plan::{Footprint, Load, PRE_PASS, Schedule, Shares, counts_for},
     platform,
-    verdict::{Class, Hex, Place},
+    verdict::{Class, Hex},
 };
 
 /// How often a lane tells what it has done, at most.
 const TELL_EVERY_NS: u64 = 250_000_000;
 /// Goldens that a voter must have got right just before it votes, besides one per variant.
 const PRE_PASS_GOLDENS: u64 = 4;
-/// Numbers of the findings of this worker.
-static STAMPS: AtomicU64 = AtomicU64::new(0);
 /// Where a step is about a footprint, a block lasts at least so many times as long as its batch took to make.
 const TIMES_MAKING: u64 = 8;
 
@@ -74,6 +77,8 @@ pub struct Lane {
     pub number: usize,
     /// The CPU that it is pinned to.
     pub cpu: u32,
+    /// The CPUs that it may be on: that one, or all that it roams.
+    pub home: Vec<u32>,
     /// Its slot.
     pub slot: Slot<'static>,
     /// The worker's way out.
@@ -96,9 +101,11 @@ pub(super) struct State {
     iteration: u64,
     pub(super) clock_mhz: Option<f64>,
     injector: Option<Injector>,
-    sizes: Sizes,
+    pub(super) sizes: Sizes,
+    /// What was done where and is not told yet, if the lane roams.
+    pub(super) roamed: BTreeMap<u32, Account>,
     /// Pictures that memory has changed: told once, and used no more.
-    set_aside: Vec<Source>,
+    pub(super) set_aside: Vec<Source>,
 }
 
 /// How long a block goes on.
@@ -143,6 +150,8 @@ pub(super) struct Duty<'a> {
     shares: Shares,
     /// The input that another core handed over.
     pub(super) arrival: Option<Arrival<'a>>,
+    /// Where the block's work was done, if the lane roams.
+    pub(super) track: Option<&'a Track<'a>>,
 }
 
 /// An input from another core.
@@ -159,7 +168,8 @@ impl Lane {
     pub fn serve(self, orders: Receiver<Order>) {
         let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
         let (jobs, account, set_aside, sizes) = (Vec::new(), Account::new(), Vec::new(), Sizes::default());
-        let mut state = State { jobs, account, iteration: 0, clock_mhz: None, injector, sizes, set_aside };
+        let mut state =
+            State { jobs, account, iteration: 0, clock_mhz: None, injector, sizes, roamed: BTreeMap::new(), set_aside };
         for order in &orders {
             let served = match order {
                 Order::Work(shift) => self.work(&mut state, &shift),
@@ -182,9 +192,9 @@ impl Lane {
     /// Architecture invariant: work counts for a core only if the thread was pinned to it all along. A CPU that goes
     /// offline or out of the cpuset takes the pinning with it, for good.
     fn at_home(&self) -> Result<(), Strayed> {
-        let here = platform::current_cpu().is_none_or(|cpu| cpu == self.cpu);
-        let pinned = platform::thread_affinity().is_ok_and(|cpus| cpus == [self.cpu]);
-        if here && pinned { Ok(()) } else { Err(Strayed) }
+        let here = platform::current_cpu().is_none_or(|cpu| self.home.contains(&cpu));
+        let stays = |cpus: Vec<u32>| !cpus.is_empty() && cpus.iter().all(|cpu| self.home.contains(cpu));
+        if here && platform::thread_affinity().is_ok_and(stays) { Ok(()) } else { Err(Strayed) }
     }
 
     fn work(&self, state: &mut State, shift: &Shift) -> Result<(), Strayed> {
@@ -199,6 +209,7 @@ impl Lane {
             counts_for,
             shares: assignment.shares,
             arrival: None,
+            track: None,
         };
         let mut chooser = Chooser::new(kernel, assignment, self.number);
         chooser.leave_out(&state.set_aside);
@@ -206,6 +217,11 @@ impl Lane {
         let limit = Limit { deadline_ns: assignment.deadline_ns, paused: &paused };
         if assignment.load == Load::Hop.name() {
             self.hop(state, shift, duty, &limit)?;
+            self.end(state, shift);
+            return Ok(());
+        }
+        if let Some(load) = Load::named(&assignment.load).filter(|load| load.roams()) {
+            self.roam(state, shift, load, duty, chooser, &limit)?;
             self.end(state, shift);
             return Ok(());
         }
@@ -267,6 +283,11 @@ impl Lane {
     }
 
     fn tell(&self, state: &mut State, step: u32, every_ns: u64) {
+        for (&cpu, account) in &mut state.roamed {
+            if let Some(progress) = account.take(step, every_ns) {
+                self.outbox.send(&FromWorker::Progress(Progress { cpu: Some(cpu), ..progress }));
+            }
+        }
         if let Some(progress) = state.account.take(step, every_ns) {
             self.outbox.send(&FromWorker::Progress(progress));
         }
@@ -311,20 +332,24 @@ impl Lane {
         };
         self.at_home()?;
         state.iteration += done.evidence.iterations;
-        let after = clock::measure();
-        let lower = glances.lowest(before_and_after(state.clock_mhz, after));
         if done.bytes > 0 {
             state.sizes.saw(kernel.name(), truths[0].value().case.source, truths.len(), done.bytes);
         }
-        let key = EvidenceKey {
-            multiplier: lower.map(|mhz| (mhz / self.bclk_mhz).round() as u32),
+        let key = |clock: Option<f64>| EvidenceKey {
+            multiplier: clock.map(|mhz| (mhz / self.bclk_mhz).round() as u32),
             load: duty.counts_for.clone(),
             kernel: kernel.name().to_owned(),
             variant: kernel.variants()[variant].name.to_owned(),
             isa: isa.name().to_owned(),
             footprint: duty.shares.holding(done.bytes).name().to_owned(),
         };
-        state.account.book(key, done.evidence, done.times, glances.seen().iter().copied().chain(after));
+        if let Some(track) = duty.track {
+            track.book(&done, key, &mut state.roamed);
+            return Ok(done.evidence.findings == 0);
+        }
+        let after = clock::measure();
+        let lower = glances.lowest(before_and_after(state.clock_mhz, after));
+        state.account.book(key(lower), done.evidence, done.times, glances.seen().iter().copied().chain(after));
         state.clock_mhz = after;
         Ok(done.evidence.findings == 0)
     }
@@ -339,8 +364,16 @@ impl Lane {
     ) -> Result<(), Strayed> {
         let goldens = kernel.goldens();
         let runnable = runnable(kernel);
-        let duty =
-            Duty { kernel, step, load: PRE_PASS, busy: &[], counts_for: PRE_PASS.to_owned(), shares, arrival: None };
+        let duty = Duty {
+            kernel,
+            step,
+            load: PRE_PASS,
+            busy: &[],
+            counts_for: PRE_PASS.to_owned(),
+            shares,
+            arrival: None,
+            track: None,
+        };
         state.account.open();
         state.clock_mhz = clock::measure();
         let mut golden = true;
@@ -428,51 +461,6 @@ impl Lane {
         self.slot.leave();
         self.at_home()?;
         Ok(results)
-    }
-}
-
-/// Tells the supervisor of findings as they are made.
-struct Teller<'a> {
-    lane: &'a Lane,
-    account: &'a mut Account,
-    duty: &'a Duty<'a>,
-    variant: &'static str,
-    /// Iterations before this block.
-    before: u64,
-    /// The number of the last finding told.
-    told: u64,
-}
-
-impl Listener for Teller<'_> {
-    fn wrong(&mut self, wrong: Wrong, times: &mut Times) -> bool {
-        let kernel = self.duty.kernel.name();
-        if !self.account.keep(kernel, wrong.class) {
-            return false;
-        }
-        self.told = STAMPS.fetch_add(1, Relaxed);
-        let stamp = times.check(|| Stamp {
-            number: self.told,
-            step: self.duty.step,
-            cpu: platform::current_cpu(),
-            affinity: platform::thread_affinity().unwrap_or_default(),
-            class: wrong.class,
-            kernel: kernel.to_owned(),
-            variant: self.variant.to_owned(),
-            case: wrong.case,
-            iteration: self.before + wrong.iteration,
-            stage: wrong.stage.map(str::to_owned),
-            clock_mhz: clock::measure(),
-            at_ns: wrong.at_ns,
-            detail: wrong.detail.to_owned(),
-            output: wrong.output.map(Hex),
-            from: self.duty.arrival.map(|arrival| arrival.from).filter(|_| wrong.detail == block::HANDED_WRONG),
-        });
-        self.lane.outbox.send(&FromWorker::Finding(Box::new(stamp)));
-        true
-    }
-
-    fn placed(&mut self, place: Option<Place>) {
-        self.lane.outbox.send(&FromWorker::Placed { number: self.told, place });
     }
 }
 

@@ -13,11 +13,14 @@ mod fault;
 mod glances;
 mod hop;
 mod lane;
+mod look;
 mod pace;
 mod process;
 pub mod protocol;
+mod roam;
 mod sealed;
 pub mod slot;
+mod teller;
 
 pub use account::KEPT_WHOLE;
 pub use baton::{BATON_WORDS, Baton, TURN_WORDS};

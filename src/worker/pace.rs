@@ -19,7 +19,7 @@ const WAIT_NS_MAX: u64 = 1_000_000 * US;
 /// beyond this is forgiven.
 const BEHIND_NS_MAX: u64 = 1_000_000 * US;
 /// One in so many sleeps is halved: the first half is a bare sleep and nothing else, to hold the lateness of ours against.
-const BARE_EVERY: u64 = 8;
+const BARE_EVERY: u64 = 4;
 /// Chatter: how long a doze between two looks is, and a look.
 const DOZE_NS: u64 = 100 * US;
 const LOOK_NS: u64 = 5 * US;
@@ -87,7 +87,7 @@ impl<'a> Pace<'a> {
             Manner::Spin => spin(until_ns, limit),
             Manner::Sleep => {
                 self.sleeps += 1;
-                if self.sleeps.is_multiple_of(BARE_EVERY) && (2 * SLEEP_NS_MIN..SLICE_NS).contains(&wait_ns) {
+                if self.sleeps.is_multiple_of(BARE_EVERY) && (2 * SLEEP_NS_MIN..2 * SLICE_NS).contains(&wait_ns) {
                     self.sleep_bare(now + wait_ns / 2);
                 }
                 sleep(until_ns, self.slot, limit);

@@ -44,6 +44,8 @@ pub struct Options {
     pub session: u32,
     /// The handle of what is handed from core to core.
     pub baton: Option<String>,
+    /// One lane for all the CPUs, which goes from one to the other.
+    pub roams: bool,
     /// A drill.
     pub drill: Option<Injection>,
 }
@@ -144,11 +146,14 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
     let pictures = Arc::new(pictures.into_iter().map(Sealed::new).collect::<Vec<_>>());
     let (ready, readies) = channel();
     let mut lanes = Vec::new();
-    for (number, &cpu) in options.cpus.iter().enumerate() {
+    let count = if options.roams { 1 } else { options.cpus.len() };
+    for (number, &cpu) in options.cpus.iter().take(count).enumerate() {
+        let home = if options.roams { options.cpus.clone() } else { vec![cpu] };
         let (orders, order) = channel();
         let lane = Lane {
             number,
             cpu,
+            home: home.clone(),
             slot: Slot::of(slots.words(), number),
             outbox: Arc::clone(outbox),
             pictures: Arc::clone(&pictures),
@@ -158,7 +163,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
         };
         let ready = ready.clone();
         thread::Builder::new().name(format!("lane-{cpu}")).spawn(move || {
-            let pinned = platform::pin_thread(&[cpu]).and_then(|()| crash::adopt_thread(lane.slot.crash()));
+            let pinned = platform::pin_thread(&home).and_then(|()| crash::adopt_thread(lane.slot.crash()));
             let pinned = pinned.and_then(|()| platform::wake_on_time());
             let pinned = pinned.map(|()| (number, LaneId { cpu, thread: platform::thread_id() }));
             let is_pinned = pinned.is_ok();
@@ -170,7 +175,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
         lanes.push(orders);
     }
     drop(ready);
-    let mut ids = readies.iter().take(options.cpus.len()).collect::<io::Result<Vec<_>>>()?;
+    let mut ids = readies.iter().take(count).collect::<io::Result<Vec<_>>>()?;
     ids.sort_by_key(|&(number, _)| number);
     outbox.send(&FromWorker::Hello {
         protocol: PROTOCOL,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Both sides are the same binary; this tells a worker of another one apart all the same.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Where a kernel's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -267,6 +267,9 @@ pub struct Speed {
 pub struct Progress {
     /// The step.
     pub step: u32,
+    /// Where, if the lane is one that roams.
+    #[serde(default)]
+    pub cpu: Option<u32>,
     /// What was done, by what it counts for.
     pub parts: Vec<(EvidenceKey, Evidence)>,
     /// Clock readings: MHz and how often.
@@ -313,4 +316,7 @@ pub struct Stamp {
     /// The CPU that handed over the input, where that is what is wrong.
     #[serde(default)]
     pub from: Option<u32>,
+    /// Of a lane that roams: the CPUs of which one is to blame; one alone where it surely stayed on it.
+    #[serde(default)]
+    pub roamed: Option<Vec<u32>>,
 }

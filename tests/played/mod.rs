@@ -20,7 +20,7 @@ use oddcore::{
     platform::{ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, SoFar, Supervisor,
-        host::{Event, WorkerHost},
+        host::{Event, ROVER, WorkerHost},
         seams::{Clock, Pinner, Sensors, View},
     },
     verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
@@ -121,7 +121,11 @@ impl Played {
 
     fn die(&mut self, core: u32, signal: i32) {
         *self.deaths.entry(core).or_default() += 1;
-        self.events.push_back(Event::Ended { core, end: ProcessEnd::Signalled(signal), pid: 1000 + core });
+        self.events.push_back(Event::Ended {
+            core,
+            end: ProcessEnd::Signalled(signal),
+            pid: 1000u32.wrapping_add(core),
+        });
     }
 
     fn golden(manner: Manner) -> (Case, Hex, Hex) {
@@ -168,7 +172,10 @@ impl WorkerHost for Played {
         }
         self.slots.insert(core.core, (0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect());
         let lanes = vec![LaneId { cpu: core.testable[0], thread: 1 }];
-        self.say(core.core, FromWorker::Hello { protocol: PROTOCOL, pid: 1000 + core.core, thread: 2, lanes });
+        self.say(
+            core.core,
+            FromWorker::Hello { protocol: PROTOCOL, pid: 1000u32.wrapping_add(core.core), thread: 2, lanes },
+        );
         Ok(())
     }
 
@@ -198,7 +205,7 @@ impl WorkerHost for Played {
                 if manner.loses_link && !self.deaths.contains_key(&core) {
                     *self.deaths.entry(core).or_default() += 1;
                     let end = ProcessEnd::Exited(LINK_BROKEN);
-                    return self.events.push_back(Event::Ended { core, end, pid: 1000 + core });
+                    return self.events.push_back(Event::Ended { core, end, pid: 1000u32.wrapping_add(core) });
                 }
                 if manner.goes_offline {
                     return self.say(core, FromWorker::Strayed { cpu: core });
@@ -220,6 +227,7 @@ impl WorkerHost for Played {
                         detail: String::new(),
                         output: Some(output),
                         from: None,
+                        roamed: None,
                     };
                     for number in 0..u64::from(manner.findings.max(1)) {
                         let stamp = Stamp { number, ..stamp.clone() };
@@ -235,7 +243,10 @@ impl WorkerHost for Played {
                 let mut told = start;
                 while told < end {
                     let next = (told + TELL_EVERY_NS).min(end);
-                    let progress = progress(assignment, next - told, self.now.get() ^ u64::from(core));
+                    let mut progress = progress(assignment, next - told, self.now.get() ^ u64::from(core));
+                    // One that roams is here and there.
+                    progress.cpu =
+                        (core == ROVER).then(|| assignment.busy[self.order as usize % assignment.busy.len()]);
                     self.later(next, core, FromWorker::Progress(progress));
                     told = next;
                 }
@@ -260,7 +271,11 @@ impl WorkerHost for Played {
             }
             ToWorker::Bench { .. } => unreachable!("no run asks for it"),
             ToWorker::Leave => {
-                self.events.push_back(Event::Ended { core, end: ProcessEnd::Exited(0), pid: 1000 + core });
+                self.events.push_back(Event::Ended {
+                    core,
+                    end: ProcessEnd::Exited(0),
+                    pid: 1000u32.wrapping_add(core),
+                });
             }
         }
     }
@@ -365,7 +380,7 @@ impl Play<'_> {
         let now = Rc::new(Cell::new(1));
         let host = Played {
             now: Rc::clone(&now),
-            manners: cores.iter().copied().zip(self.manners.iter().copied()).collect(),
+            manners: cores.iter().copied().zip(self.manners.iter().copied()).chain([(ROVER, RIGHT)]).collect(),
             deaths: BTreeMap::new(),
             starts: BTreeMap::new(),
             slots: BTreeMap::new(),

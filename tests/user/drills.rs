@@ -124,6 +124,67 @@ fn a_fault_that_needs_its_load_is_found_under_it_and_names_it() {
 }
 
 #[test]
+fn a_thread_that_roams_finds_the_core_and_accuses_no_other() {
+    let cores = testable_cores();
+    if cores.len() < 2 {
+        return;
+    }
+    for core in [cores[0], cores[cores.len() - 1]] {
+        let number = core.to_string();
+        for fault in ["arrived", "miscompute-rarely"] {
+            let args = ["--cores", &number, "--fault", fault, "--loads", "hop-migrated"];
+            let (code, loads, blamed) = loads_of(&args);
+            assert_eq!((code, loads), (Some(1), ["hop-migrated".to_owned()].into()), "{fault}");
+            // What was seen of a call that went from core to core has suspects, and no core.
+            assert!(blamed.contains(&Some(core)), "{fault}: {blamed:?}");
+            assert!(blamed.iter().all(|blamed| [None, Some(core)].contains(blamed)), "{fault}: {blamed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_roams_dies_of_any_core_that_it_was_on() {
+    let cores = testable_cores();
+    if cores.len() < 2 {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["drill", "--fault", "crash", "--loads", "hop-migrated", "--json", "-"];
+    let output = oddcore(folder.path(), &args);
+    let report = report(&output);
+    assert_eq!((output.status.code(), report.verdict.as_str()), (Some(3), "inconclusive"), "{output:?}");
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    let accused: BTreeSet<u32> = finding.suspects.iter().copied().collect();
+    assert_eq!((finding.core, finding.class.name()), (None, "crash"));
+    assert_eq!(accused, cores.iter().copied().collect());
+    let suspects = report.cores.iter().filter(|core| core.verdict.name() == "suspect").map(|core| core.core);
+    assert_eq!(suspects.collect::<BTreeSet<u32>>(), accused);
+}
+
+#[test]
+fn work_of_a_thread_that_roams_counts_for_the_cores_that_it_was_on() {
+    let cores = testable_cores();
+    if cores.len() < 2 {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for load in ["hop-migrated", "hop-unpinned"] {
+        let args = ["run", "--loads", load, "--kernels", "gemm-f32,registers-general", "--for", "4s", "--json", "-"];
+        let report = report(&oddcore(folder.path(), &args));
+        assert!(report.findings.is_empty() && report.notes.iter().all(|note| !note.contains("roams")), "{report:?}");
+        let done =
+            |core: &&oddcore::report::CoreReport| core.evidence.iter().any(|e| e.load == load && e.seconds > 0.0);
+        let on = report.cores.iter().filter(done).map(|core| core.core).collect::<Vec<_>>();
+        // The scheduler may leave a thread where it is.
+        let least = if load == "hop-migrated" { cores.len().min(20) } else { 1 };
+        assert!(on.len() >= least && on.iter().all(|core| cores.contains(core)), "{load}: {on:?}");
+        for core in report.cores.iter().filter(|core| !on.contains(&core.core) && cores.contains(&core.core)) {
+            assert_eq!(core.verdict.name(), "not-tested", "nothing but the pre-pass: {core:?}");
+        }
+    }
+}
+
+#[test]
 fn a_fault_beside_a_busy_sibling_is_found() {
     let cpus: Vec<u32> = oddcore::platform::thread_affinity().expect("readable");
     let [first, second, ..] = cpus[..] else { return };

@@ -16,6 +16,7 @@ mod manners;
 #[cfg(target_os = "linux")]
 mod outside;
 mod pictures;
+mod plans;
 mod profiles;
 mod schema;
 mod trees;
