@@ -65,7 +65,17 @@ struct CoreRow {
     core: u32,
     label: String,
     clock_mhz: Option<f64>,
+    products: Vec<Products>,
     kernels: Vec<KernelRow>,
+}
+
+/// Multiply-adds of whole vectors that a core starts each cycle: what vouches for its clock.
+#[derive(Serialize)]
+struct Products {
+    bits: u64,
+    per_cycle: f64,
+    /// By the core's design, where it is known.
+    expected: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -160,11 +170,21 @@ fn report(machine: &Machine, measured: Measured) -> BenchReport {
         per_s: speed.per_s,
         peak_per_s: speed.peak_per_s,
     };
-    let label = |number: u32| machine.cores.iter().find(|core| core.core == number).map(|core| core.label.clone());
+    let of = |number: u32| machine.cores.iter().find(|core| core.core == number);
+    let products = |number: u32, speeds: &[Speed]| {
+        let width = |lanes: u64| {
+            let all = speeds.iter().filter_map(|speed| speed.products).filter(|(other, _)| *other == lanes);
+            let expected = of(number).and_then(|core| machine.products_per_cycle(core, lanes));
+            Some(Products { bits: 32 * lanes, per_cycle: median(all.map(|(_, per)| per).collect())?, expected })
+        };
+        [8, 16].into_iter().filter_map(width).collect()
+    };
+    let label = |number: u32| of(number).map(|core| core.label.clone());
     let cores = measured.cores.into_iter().map(|(core, speeds)| CoreRow {
         core,
         label: label(core).unwrap_or_default(),
         clock_mhz: median(speeds.iter().filter_map(|speed| speed.clock_mhz).collect()),
+        products: products(core, &speeds),
         kernels: speeds.into_iter().map(row).collect(),
     });
     BenchReport { schema: SCHEMA, cores: cores.collect(), notes: measured.notes }
@@ -175,6 +195,10 @@ fn render(report: &BenchReport) -> String {
     for core in &report.cores {
         let clock = core.clock_mhz.map_or_else(String::new, |mhz| format!(" at {mhz:.0} MHz"));
         let _ = writeln!(out, "{}{clock}", core.label);
+        for Products { bits, per_cycle, expected } in &core.products {
+            let expected = expected.map_or_else(String::new, |expected| format!(", {expected} by its design"));
+            let _ = writeln!(out, " {bits}-bit multiply-adds alone: {per_cycle:.2} a cycle{expected}");
+        }
         let mut table = Table::new();
         table.load_style(NOTHING);
         table.set_header(["kernel", "variant", "throughput", "peak", "share"]);
@@ -246,6 +270,7 @@ mod tests {
                 core: 4,
                 label: "P4 (BIOS 4, CPU 8-9, APIC 32-33)".into(),
                 clock_mhz: Some(5687.4),
+                products: vec![Products { bits: 256, per_cycle: 1.998, expected: Some(2) }],
                 kernels: vec![
                     row("gemm-f32", Unit::Operations, 172.8e9, Some(180e9)),
                     row("resize-lanczos-u8", Unit::Pixels, 61.2e6, None),
@@ -255,6 +280,7 @@ mod tests {
         };
         let shown = "\
 P4 (BIOS 4, CPU 8-9, APIC 32-33) at 5687 MHz
+ 256-bit multiply-adds alone: 2.00 a cycle, 2 by its design
   kernel             variant  throughput       peak  share
   gemm-f32           avx2      173 Gop/s  180 Gop/s  0.960
   resize-lanczos-u8  avx2     61.2 Mpx/s          -      -

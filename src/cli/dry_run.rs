@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{CliError, output::JsonTarget};
 use crate::{
     machine::Machine,
-    plan::{Plan, Request, Step, Tallies},
+    plan::{Load, Plan, Request, Step, Tallies},
+    report::text::wrapped,
     verdict::duration,
 };
 
@@ -48,12 +49,12 @@ pub fn show(profile: &str, request: &Request, machine: &Machine, json: Option<&P
         }
         round += 1;
     }
-    let text = text(profile, request, &steps, at_s);
+    let text = text(profile, request, machine, &steps, at_s);
     let planned = Planned { schema: "oddcore-plan/1", profile: profile.to_owned(), seconds: at_s, steps };
     json.finish(&planned, &text)
 }
 
-fn text(profile: &str, request: &Request, steps: &[Timed], seconds: f64) -> String {
+fn text(profile: &str, request: &Request, machine: &Machine, steps: &[Timed], seconds: f64) -> String {
     let mut out = String::new();
     let (cores, kernels) = (request.cores.len(), request.kernels.len());
     let count = |n: usize, of: &str| format!("{n} {of}{}", if n == 1 { "" } else { "s" });
@@ -62,6 +63,15 @@ fn text(profile: &str, request: &Request, steps: &[Timed], seconds: f64) -> Stri
     let _ = writeln!(out, "Plan of {profile}: {about} {} for {cores} and {kernels}", duration(seconds));
     if let Some(every_s) = request.until_s {
         let _ = writeln!(out, "It ends once its evidence would have caught a fault every {}.", duration(every_s));
+    }
+    let chased = chased(request, machine);
+    if !chased.is_empty() {
+        let text = format!(
+            "{}: where one stays below the multiplier expected of it, half of its solo steps are tries: cooled before, then in \
+             bursts, with AVX2, SSE and scalar work only.",
+            machine.names(&chased)
+        );
+        let _ = writeln!(out, "{}", wrapped(&text, "  "));
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -97,6 +107,14 @@ fn text(profile: &str, request: &Request, steps: &[Timed], seconds: f64) -> Stri
     }
     let _ = writeln!(out, "Lengths after the first round shift to what found something or was tested least.");
     out
+}
+
+/// Cores whose top is chased: those of which a multiplier is expected.
+fn chased(request: &Request, machine: &Machine) -> Vec<u32> {
+    let known = |core: u32| machine.cores.iter().any(|c| c.core == core && c.top_mhz.is_some_and(|top| top.known));
+    let asked = |core: u32| request.expect.iter().any(|expected| expected.core == core);
+    let solo = request.loads.contains(&Load::Solo);
+    request.cores.iter().copied().filter(|&core| solo && (asked(core) || known(core))).collect()
 }
 
 fn clock(seconds: f64) -> String {

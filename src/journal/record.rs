@@ -44,6 +44,9 @@ pub enum Record {
         parts: Vec<(u32, Evidence)>,
         /// Clock readings: MHz and how often.
         clocks: Vec<(u32, u64)>,
+        /// CPU time spent on them, nanoseconds.
+        #[serde(default)]
+        clock_ns: u64,
     },
     /// The same in journals of format 1, which spelled out what it counts for.
     Evidence {
@@ -62,6 +65,15 @@ pub enum Record {
         load: String,
         /// How they went.
         waits: Waits,
+    },
+    /// How a core's clock inside blocks compared with the one at their edges, since the last such record.
+    Inside {
+        /// The core.
+        core: u32,
+        /// The instruction set of the blocks.
+        isa: String,
+        /// How it compared.
+        inside: Inside,
     },
     /// What the sensors said of a step; not written where there are none.
     Sensors {
@@ -87,6 +99,15 @@ pub enum Record {
         cpu_ns: u64,
         /// The time that passed, nanoseconds.
         wall_ns: u64,
+    },
+    /// Voltage and power in the middle of work; not written where neither can be read.
+    Power {
+        /// The core voltage.
+        #[serde(default)]
+        volts: Option<f64>,
+        /// By package: watts, on average since the last sample.
+        #[serde(default)]
+        watts: Vec<(u32, f64)>,
     },
     /// Something went wrong; synced at once.
     Finding(Box<Finding>),
@@ -337,6 +358,33 @@ fn percentile(sums: &[(u32, u64)], latest_us: u32, percent: u32) -> Option<u32> 
         seen * 100 >= total * u128::from(percent)
     };
     sums.iter().find(|(_, count)| reached(*count)).map(|&(us, _)| us.min(latest_us))
+}
+
+/// The clock inside blocks of work, beside the one at their edges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Blocks that were looked into.
+    pub blocks: u64,
+    /// Those of them inside which it was clearly lower.
+    pub fell: u64,
+    /// Sum over those: at the edges, MHz.
+    pub edges_mhz: u64,
+    /// Sum over those: the lowest inside, MHz.
+    pub inside_mhz: u64,
+}
+
+impl Inside {
+    /// Adds other blocks.
+    pub fn add(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.blocks, other.blocks),
+            (&mut self.fell, other.fell),
+            (&mut self.edges_mhz, other.edges_mhz),
+            (&mut self.inside_mhz, other.inside_mhz),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// Evidence as any format writes it.

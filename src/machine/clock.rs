@@ -2,7 +2,13 @@
 //! the machine"). `add` and `xor` of registers take one cycle each everywhere we know; `imul` three to five. A reading
 //! counts only if the ratio of the two is a whole number within 2 %.
 
-use oddcore_kernels::chain;
+use oddcore_kernels::{
+    Token,
+    chain::{
+        self,
+        beside::{self, ROUND_IMULS, ROUND_PAIRS},
+    },
+};
 
 use crate::platform;
 
@@ -10,6 +16,8 @@ use crate::platform;
 const PAIRS: u64 = 12_000;
 /// imuls in a window.
 const IMULS: u64 = 6_000;
+/// Windows of multiply-adds alone, beside as many of the chain.
+const WINDOWS_OF_PRODUCTS: usize = 25;
 /// The most windows of each chain; the best counts, because anything that disturbs makes a window longer. Two that agree
 /// are enough.
 const WINDOWS: usize = 5;
@@ -88,6 +96,57 @@ pub fn glance() -> Option<f64> {
     if one.agrees_with(other) { judge(one.best(other), CLOSE) } else { None }
 }
 
+/// The clock under vector work of that instruction set's width, by a window of each chain beside such work; where there is none of
+/// that width, or the windows contradict each other, the look that [`glance`] takes. A clock that is stretched or lowered for as
+/// long as vector units are busy shows in no other way.
+pub fn glance_under(token: Token) -> Option<f64> {
+    under(token).or_else(glance)
+}
+
+fn under(token: Token) -> Option<f64> {
+    if !chain::KNOWN_CYCLES {
+        return None;
+    }
+    beside::lanes(token)?;
+    let take = |pairs, imuls| Windows {
+        add_xor_ns: timed(|| {
+            beside::add_xor(token, pairs / ROUND_PAIRS, 0x9e37_79b9, 0x85eb_ca6b).expect("vectors of that width")
+        }),
+        imul_ns: timed(|| beside::imul(token, imuls / ROUND_IMULS, 0x9e37_79b9).expect("vectors of that width")),
+    };
+    std::hint::black_box(take(WARM_UP, WARM_UP));
+    // What holds one chain up (an interrupt, a busy sibling) makes their ratio no whole number.
+    judge(take(PAIRS, IMULS), CLOSE)
+}
+
+/// Multiply-adds in vectors of that instruction set's width that this core starts each cycle, by its clock as the chain gives it;
+/// `None` where there are none, or no three windows of either agree with the best within 0.5 %.
+pub fn products_per_cycle(token: Token) -> Option<f64> {
+    if !chain::KNOWN_CYCLES {
+        return None;
+    }
+    let (mut chain_ns, mut products_ns, mut products) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..WINDOWS_OF_PRODUCTS {
+        chain_ns.push(timed(|| chain::add_xor(PAIRS, 0x9e37_79b9, 0x85eb_ca6b)));
+        let done = std::cell::Cell::new(None);
+        products_ns.push(timed(|| {
+            done.set(beside::products(token, PAIRS / ROUND_PAIRS));
+            0
+        }));
+        products = done.get()?;
+    }
+    let (chain_ns, products_ns) = (best_of_three(chain_ns)?, best_of_three(products_ns)?);
+    let cycles = (2 * PAIRS) as f64 * products_ns / chain_ns;
+    Some(products as f64 / cycles)
+}
+
+/// The shortest time, if two others agree with it.
+fn best_of_three(mut ns: Vec<u64>) -> Option<f64> {
+    ns.sort_unstable();
+    let (best, third) = (*ns.first()? as f64, *ns.get(2)? as f64);
+    (best > 0.0 && third <= best * (1.0 + CLOSE)).then_some(best)
+}
+
 fn timed(work: impl FnOnce() -> u64) -> u64 {
     let start = platform::monotonic_ns();
     std::hint::black_box(work());
@@ -108,7 +167,39 @@ pub fn judge(best: Windows, tolerance: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use oddcore_kernels::Isa;
+
     use super::*;
+
+    #[test]
+    fn windows_beside_vector_work_are_as_long_as_alone() {
+        assert_eq!((PAIRS % ROUND_PAIRS, IMULS % ROUND_IMULS), (0, 0));
+        let Some(token) = Isa::ALL.iter().rev().filter_map(|isa| isa.token()).find(|t| beside::lanes(*t).is_some())
+        else {
+            return println!("skipped: no vectors of ours here");
+        };
+        // Of looks taken in turn the highest clocks are those that nothing disturbed.
+        let (mut alone, mut under) = (Vec::new(), Vec::new());
+        for _ in 0..400 {
+            alone.extend(glance());
+            under.extend(self::under(token));
+        }
+        let [alone, under] = [alone, under].map(|mut mhz| {
+            mhz.sort_by(f64::total_cmp);
+            mhz.get(mhz.len() * 9 / 10).copied()
+        });
+        match (alone, under) {
+            // A clock that vector work lowers would be no fault of ours.
+            (Some(alone), Some(under)) => assert!(under <= 1.02 * alone, "{alone} {under}"),
+            too_noisy => println!("skipped: {too_noisy:?}"),
+        }
+    }
+
+    #[test]
+    fn the_best_of_many_windows_counts_if_others_come_near() {
+        assert_eq!(best_of_three(vec![1004, 5000, 1000, 1003]), Some(1000.0));
+        assert_eq!((best_of_three(vec![1000, 1000, 1006]), best_of_three(vec![1, 1])), (None, None));
+    }
 
     #[test]
     fn only_a_whole_latency_proves_a_clock() {

@@ -6,15 +6,18 @@ mod changes;
 pub mod clock;
 mod cpu_list;
 mod cpuid;
+mod cycles;
 mod groups;
 mod idle;
 mod kinds;
 mod labels;
 mod microcode;
 pub mod name;
+pub mod power;
 mod rated;
 mod root;
 pub mod sensors;
+mod throughput;
 mod topology;
 pub mod traces;
 
@@ -206,7 +209,10 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
     rated::read(root, has_limits, &mut cores, told, &mut missing);
     labels::give(&mut cores, &cpuinfo, told);
     cpuid::cross_check(&cores, told, &mut notes);
-    let sensors = sensors::survey(root, &cores, &mut missing);
+    let mut sensors = sensors::survey(root, &cores, &mut missing);
+    if root.is_real() {
+        cycles::hold_against_chain(root, &cores, virtual_machine, &mut sensors, &mut notes, &mut missing);
+    }
     let idle = idle::read(root, &cores);
     if idle.is_none() {
         missing.push("idle states: /sys/devices/system/cpu/cpu*/cpuidle is not there".into());

@@ -1,9 +1,13 @@
 //! Sensors: how hot the CPU is, and how often it throttled itself. What is not there is named, with why.
 
-use super::{Core, Root, activity::Activity, name, of_cpu};
+use super::{
+    Core, Root,
+    activity::Activity,
+    of_cpu,
+    power::{self, Meters, Sample},
+};
 
 const HWMON: &str = "/sys/class/hwmon";
-const POWERCAP: &str = "/sys/class/powercap";
 /// Drivers of the CPU's own thermometers.
 const THERMOMETERS: [&str; 3] = ["coretemp", "k10temp", "zenpower"];
 /// Whole packages, whose reading is that of their hottest core.
@@ -16,6 +20,7 @@ pub struct Sensors {
     thermometers: Vec<String>,
     /// By core: counters of its first CPU, which siblings share.
     throttles: Vec<(u32, String)>,
+    meters: Meters,
 }
 
 /// What the sensors said at one moment.
@@ -35,7 +40,7 @@ impl Sensors {
             root.number::<u64>(&path).map(|_| (core.core, path))
         };
         let throttles = cores.iter().filter_map(counter).collect();
-        Self { root: root.clone(), thermometers: thermometers(root), throttles }
+        Self { root: root.clone(), thermometers: thermometers(root), throttles, meters: Meters::find(root) }
     }
 
     /// How busy every CPU has been.
@@ -52,6 +57,11 @@ impl Sensors {
             throttles: of.filter_map(|(core, path)| Some((*core, self.root.number(path)?))).collect(),
         }
     }
+
+    /// What voltage and power are now.
+    pub fn sample(&self) -> Sample {
+        self.meters.sample()
+    }
 }
 
 /// What can be read, for people; what cannot is added to `missing`.
@@ -66,20 +76,15 @@ pub fn survey(root: &Root, cores: &[Core], missing: &mut Vec<String>) -> Vec<Str
         false => there.push("throttle counts".to_owned()),
         true => missing.push("throttle counts: no thermal_throttle/core_throttle_count".into()),
     }
-    match voltage(root) {
+    let meters = Meters::find(root);
+    match meters.voltage_label() {
         Some(label) => there.push(format!("core voltage ({label})")),
         None => missing.push(format!("core voltage: no input called Vcore in {HWMON}; the board's own driver has it")),
     }
-    let packages: Vec<String> = root
-        .list(POWERCAP)
-        .into_iter()
-        .filter(|zone| zone.contains("rapl") && zone.matches(':').count() == 1)
-        .collect();
-    let readable = |zone: &String| root.number::<u64>(&format!("{POWERCAP}/{zone}/energy_uj")).is_some();
-    if packages.iter().any(readable) {
-        there.push("package energy".into());
-    } else if packages.is_empty() {
-        missing.push(format!("package power: no RAPL zone in {POWERCAP}"));
+    if meters.have_power() {
+        there.push("package power".into());
+    } else if power::packages(root).is_empty() {
+        missing.push("package power: no RAPL zone in /sys/class/powercap".into());
     } else {
         missing.push("package power: energy_uj takes root".into());
     }
@@ -103,15 +108,6 @@ fn thermometers(root: &Root) -> Vec<String> {
     let packages = |label: &str| PACKAGES.iter().any(|package| label.starts_with(package));
     let whole: Vec<String> = all.iter().filter(|(_, label)| packages(label)).map(|(path, _)| path.clone()).collect();
     if whole.is_empty() { all.into_iter().map(|(path, _)| path).collect() } else { whole }
-}
-
-fn voltage(root: &Root) -> Option<String> {
-    let label = |chip: String| {
-        let inputs = root.list(&chip).into_iter().filter(|file| file.starts_with("in") && file.ends_with("_label"));
-        let labels = inputs.filter_map(|file| root.read(&format!("{chip}/{file}")));
-        labels.map(|label| name::clean(&label)).find(|label| label.to_lowercase().contains("vcore"))
-    };
-    chips(root).into_iter().find_map(label)
 }
 
 fn chips(root: &Root) -> Vec<String> {
@@ -148,6 +144,7 @@ mod tests {
         put("/sys/class/hwmon/hwmon1/temp2_label", "Core 0");
         put("/sys/class/hwmon/hwmon1/temp2_input", "97000");
         put("/sys/class/hwmon/hwmon2/in0_label", "CPU Vcore");
+        put("/sys/class/hwmon/hwmon2/in0_input", "1290");
         put("/sys/class/powercap/intel-rapl:0/name", "package-0");
         put("/sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "7");
         let machine = read(&root, &[0, 1]).expect("a machine");

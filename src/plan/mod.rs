@@ -1,5 +1,6 @@
 //! The plan: a pure function from what was asked for and the machine to steps.
 
+mod chase;
 mod deal;
 mod duration;
 mod expect;
@@ -14,6 +15,7 @@ mod schedule;
 
 use serde::{Deserialize, Serialize};
 
+pub use chase::{Ceiling, Chase, Sofar, Try};
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use expect::{Expect, ExpectError, Expected};
 pub use footprint::{Footprint, Shares};
@@ -176,12 +178,19 @@ pub struct Step {
     /// How much memory the work touches, where the step is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footprint: Option<Footprint>,
+    /// How it makes it easier for its core to reach its top, where it does; settled as the step begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chase: Option<Try>,
 }
 
 impl Step {
     /// What a core does in it.
     pub fn role_of(&self, core: u32) -> Role {
-        if self.company.contains(&core) { Role::Company } else { Role::Tested }
+        match self.chase {
+            _ if self.company.contains(&core) => Role::Company,
+            Some(Try { bursts: true, .. }) => Role::Chased,
+            _ => Role::Tested,
+        }
     }
 
     /// The load that a core's work in it counts for.
@@ -190,10 +199,12 @@ impl Step {
     }
 }
 
-/// The load that work in such a role counts for: company is another load than the one that it is company of.
+/// The load that work in such a role counts for: company is another load than the one that it is company of, and bursts are
+/// another than steady work.
 pub fn counts_for(load: &str, role: Role) -> String {
     match role {
         Role::Tested => load.to_owned(),
         Role::Company => format!("{load}-company"),
+        Role::Chased => format!("{load}-bursts"),
     }
 }

@@ -477,6 +477,20 @@ mod tests {
     }
 
     #[test]
+    fn the_top_has_half_of_a_nights_time_that_goes_from_core_to_core() {
+        let machine = machine(24, 2);
+        let steps = steps(&machine, &request(24, 30, &Load::ALL, 28_800.0));
+        for load in [Load::Solo, Load::GpuWait] {
+            let of = |wanted: &dyn Fn(u32) -> bool| -> f64 {
+                let own = steps.iter().filter(|step| step.load == load.name() && step.cores.iter().all(|&c| wanted(c)));
+                own.map(|step| step.seconds).sum()
+            };
+            let (top, all) = (of(&|core| core < 2), of(&|_| true));
+            assert!((0.45..0.55).contains(&(top / all)), "{load:?}: {top} of {all} s");
+        }
+    }
+
+    #[test]
     fn the_largest_machines_are_planned_in_no_time_to_speak_of() {
         let machine = machine(512, 2);
         let steps = steps(&machine, &request(512, 30, &Load::ALL, 86_400.0));

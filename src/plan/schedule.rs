@@ -13,6 +13,8 @@ pub enum Role {
     Tested,
     /// It keeps the tested cores company. What it finds is its own all the same.
     Company,
+    /// The step is about it, and makes it easy for it to reach its top.
+    Chased,
 }
 
 /// How a lane waits.
@@ -41,6 +43,7 @@ pub struct Phase {
 #[derive(Clone, Copy)]
 enum Shape {
     Wakes,
+    Easy,
     Bursts { tempo_us: u32, left_us: u32 },
     Images,
 }
@@ -57,6 +60,9 @@ const TEMPO_KEPT_US: u32 = 300_000;
 /// Company wakes for so long, so often.
 const WAKE_US: (u32, u32) = (50, 1_000);
 const BETWEEN_WAKES_US: (u32, u32) = (500, 20_000);
+/// Work of a core that is to reach its top; it idles for so many times as long after each.
+const EASY_US: (u32, u32) = (20_000, 60_000);
+const EASY_IDLE: u32 = 3;
 /// CPU work of an image, and the wait for the GPU before the next one: shorter than real ones, so that there are more.
 const IMAGE_US: (u32, u32) = (20_000, 200_000);
 const GPU_US: (u32, u32) = (10_000, 400_000);
@@ -68,6 +74,7 @@ impl Schedule {
     pub fn of(load: Load, role: Role, seed: u64) -> Option<Self> {
         let shape = match (load, role) {
             (_, Role::Company) => Shape::Wakes,
+            (_, Role::Chased) => Shape::Easy,
             (Load::Bursts, _) => Shape::Bursts { tempo_us: 0, left_us: 0 },
             (Load::GpuWait, _) => Shape::Images,
             _ => return None,
@@ -78,7 +85,7 @@ impl Schedule {
     /// How long before the first work: lanes that begin at the same time do not go in step.
     pub fn offset_us(&mut self) -> u32 {
         match self.shape {
-            Shape::Wakes => self.from(BETWEEN_WAKES_US),
+            Shape::Wakes | Shape::Easy => self.from(BETWEEN_WAKES_US),
             Shape::Bursts { .. } => self.from((BURST_US.0, TEMPO_KEPT_US / 3)),
             Shape::Images => self.from(BEFORE_IMAGES_US),
         }
@@ -107,6 +114,10 @@ impl Iterator for Schedule {
         Some(match self.shape {
             Shape::Wakes => {
                 Phase { work_us: self.from(WAKE_US), wait_us: self.from(BETWEEN_WAKES_US), manner: Manner::Sleep }
+            }
+            Shape::Easy => {
+                let work_us = self.from(EASY_US);
+                Phase { work_us, wait_us: EASY_IDLE * work_us, manner: Manner::Sleep }
             }
             Shape::Bursts { mut tempo_us, mut left_us } => {
                 if left_us == 0 {
@@ -145,6 +156,9 @@ mod tests {
             assert_eq!(Schedule::of(load, Role::Tested, 1).is_none(), steady, "{load:?}");
             let wakes = phases(load, Role::Company, 1);
             assert!(within(wakes.iter().map(|p| p.work_us), 50, 1_000), "{load:?}");
+            let easy = phases(load, Role::Chased, 1);
+            assert!(within(easy.iter().map(|p| p.work_us), 20_000, 60_000), "{load:?}");
+            assert!(easy.iter().all(|p| p.wait_us == 3 * p.work_us && p.manner == Manner::Sleep), "{load:?}");
         }
         let bursts = phases(Load::Bursts, Role::Tested, 3);
         assert!(within(bursts.iter().map(|p| p.work_us), 200, 1_000_000));

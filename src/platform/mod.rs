@@ -3,6 +3,7 @@
 mod cpuid;
 #[cfg(unix)]
 pub mod crash;
+mod cycles;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]
@@ -11,6 +12,7 @@ mod shared;
 mod windows;
 
 pub use cpuid::cpuid;
+pub use cycles::CycleCounter;
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(unix)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, OthersActive, Report, SCHEMA, Spread,
+    Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, OthersActive, Report, SCHEMA, SensorReport,
+    Spread,
 };
 use crate::{
     journal::record::{Evidence, RunStarted},
@@ -44,6 +45,7 @@ impl Report {
             supervisor_cpu_s: (outcome.supervisor.1 > 0).then_some(outcome.supervisor.0 as f64 * NS),
             supervisor_share: (outcome.supervisor.1 > 0)
                 .then(|| outcome.supervisor.0 as f64 / outcome.supervisor.1 as f64),
+            sensors: sensors(outcome),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
@@ -83,6 +85,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
             cpu_s: total.cpu_ns as f64 * NS,
             kernel_s: total.kernel_ns as f64 * NS,
             check_s: total.check_ns as f64 * NS,
+            clock_s: own.clock_ns as f64 * NS,
         },
         evidence: evidence(outcome, own, core.core),
         passes: passes(outcome, core.core),
@@ -90,6 +93,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
         throttled: own.throttled,
         diagnosis: diagnose(outcome, core.core),
         waits: super::waits::of(own),
+        inside: super::inside::of(own),
     }
 }
 
@@ -123,6 +127,19 @@ fn reason(outcome: &Outcome, own: &CoreOutcome, core: u32, verdict: CoreVerdict)
 fn others_active((load, steps): (&String, &BTreeMap<u32, u64>)) -> Option<OthersActive> {
     let Spread { median, max, .. } = spread(steps)?;
     Some(OthersActive { load: load.clone(), steps: steps.values().sum(), median, max })
+}
+
+fn sensors(outcome: &Outcome) -> Vec<SensorReport> {
+    let of = |sensor: &str, package, unit: &str, each: f64, counts: &BTreeMap<u32, u64>| {
+        let Spread { min, median, max } = spread(counts)?;
+        let [min, median, max] = [min, median, max].map(|number| f64::from(number) / each);
+        let samples = counts.values().copied().fold(0, u64::saturating_add);
+        Some(SensorReport { sensor: sensor.into(), package, unit: unit.into(), min, median, max, samples })
+    };
+    let voltage = of("core voltage", None, "V", 1000.0, &outcome.millivolts);
+    let power =
+        outcome.watts.iter().filter_map(|(&package, counts)| of("package power", Some(package), "W", 1.0, counts));
+    voltage.into_iter().chain(power).collect()
 }
 
 /// Weighted by how often each value was read.

@@ -2,6 +2,7 @@
 
 mod build;
 mod diagnosis;
+mod inside;
 pub mod machine;
 mod meaning;
 pub mod screen;
@@ -12,6 +13,7 @@ mod waits;
 
 use serde::{Deserialize, Serialize};
 
+pub use inside::InsideReport;
 pub use waits::{Lateness, WaitsReport};
 
 use crate::{
@@ -63,6 +65,9 @@ pub struct Report {
     /// The same as a share of one CPU.
     #[serde(default)]
     pub supervisor_share: Option<f64>,
+    /// Voltage and power as they were sampled.
+    #[serde(default)]
+    pub sensors: Vec<SensorReport>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running, if the run never ended.
@@ -112,6 +117,9 @@ pub struct CoreReport {
     /// How waits went, by load.
     #[serde(default)]
     pub waits: Vec<WaitsReport>,
+    /// Its clock inside blocks, beside the one at their edges, by instruction set.
+    #[serde(default)]
+    pub inside: Vec<InsideReport>,
 }
 
 /// How hot it became.
@@ -134,6 +142,25 @@ pub struct OthersActive {
     pub median: u32,
     /// In none of them more.
     pub max: u32,
+}
+
+/// What a sensor said in the course of a run, sampled a few times a minute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SensorReport {
+    /// `core voltage` or `package power`.
+    pub sensor: String,
+    /// Of which package; null for one of the whole board.
+    pub package: Option<u32>,
+    /// `V` or `W`.
+    pub unit: String,
+    /// Lowest.
+    pub min: f64,
+    /// Middle.
+    pub median: f64,
+    /// Highest.
+    pub max: f64,
+    /// How many samples.
+    pub samples: u64,
 }
 
 /// Of clock readings.
@@ -178,6 +205,9 @@ pub struct Checked {
     pub kernel_s: f64,
     /// CPU time inside comparison and digests.
     pub check_s: f64,
+    /// CPU time spent reading the core's clock.
+    #[serde(default)]
+    pub clock_s: f64,
 }
 
 /// One piece of evidence.

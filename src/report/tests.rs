@@ -36,6 +36,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         throttled: None,
         diagnosis: None,
         waits: Vec::new(),
+        inside: Vec::new(),
     };
     Report {
         schema: SCHEMA.to_owned(),
@@ -55,6 +56,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         others_active: Vec::new(),
         supervisor_cpu_s: None,
         supervisor_share: None,
+        sensors: Vec::new(),
         interruptions: Vec::new(),
         open_step: None,
         advice: Vec::new(),

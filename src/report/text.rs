@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, Report, diagnosis, meaning};
+use super::{CoreReport, Report, SensorReport, diagnosis, inside, meaning};
 use crate::{
     machine::format_cpu_list,
     verdict::{CoreVerdict, Finding},
@@ -23,7 +23,9 @@ pub fn render(report: &Report) -> String {
     out += &table(report);
     out += &reasons(report);
     out += &untested_tops(report);
+    out += &inside::lines(report);
     out += &heat(report);
+    out += &sensors(report);
     out += &diagnosis::lines(report);
     out += &meaning::lines(report);
     out.push('\n');
@@ -217,6 +219,22 @@ fn heat(report: &Report) -> String {
     if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
 }
 
+/// ` core voltage 1.19 to 1.41 V, 1.32 V median; package power 35 to 253 W, 187 W median`.
+fn sensors(report: &Report) -> String {
+    let packages = report.sensors.iter().filter(|sensor| sensor.package.is_some()).count();
+    let said = |sensor: &SensorReport| {
+        let SensorReport { min, median, max, unit, .. } = sensor;
+        let which = sensor.package.filter(|_| packages > 1).map_or_else(String::new, |n| format!(" of package {n}"));
+        let decimals = if unit == "V" { 2 } else { 0 };
+        format!(
+            "{}{which} {min:.decimals$} to {max:.decimals$} {unit}, {median:.decimals$} {unit} median",
+            sensor.sensor
+        )
+    };
+    let said: Vec<String> = report.sensors.iter().map(said).collect();
+    if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
+}
+
 fn tested_at(core: &CoreReport) -> String {
     match (core.clock_mhz, core.multiplier.median) {
         (Some(clock), Some(multiplier)) => format!("{multiplier}x ({} MHz)", clock.median),
@@ -329,6 +347,20 @@ mod tests {
         }
         [Some(12), Some(0), None].into_iter().zip(&mut report.cores).for_each(|(count, core)| core.throttled = count);
         assert_eq!(heat(&report), " hottest: 88 °C solo, 97 °C together; throttled: C0 12 times\n");
+    }
+
+    #[test]
+    fn voltage_and_power_are_told_where_they_were_sampled() {
+        let mut report = super::super::tests::report(2, |_| vec![]);
+        assert_eq!(sensors(&report), "");
+        let mut add = |sensor: &str, package, unit: &str, min, median, max| {
+            let (sensor, unit, samples) = (sensor.into(), unit.into(), 9);
+            report.sensors.push(SensorReport { sensor, package, unit, min, median, max, samples });
+        };
+        add("core voltage", None, "V", 1.188, 1.32, 1.412);
+        add("package power", Some(0), "W", 35.0, 187.0, 253.0);
+        let said = " core voltage 1.19 to 1.41 V, 1.32 V median; package power 35 to 253 W, 187 W\n   median\n";
+        assert_eq!(sensors(&report), said);
     }
 
     #[test]

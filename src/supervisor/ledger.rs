@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     journal::{
         Record,
-        record::{Evidence, EvidenceKey, Waits},
+        record::{Evidence, EvidenceKey, Inside, Waits},
     },
     verdict::Class,
     worker::protocol::Progress,
@@ -26,6 +26,8 @@ struct Sums {
     parts: BTreeMap<EvidenceKey, Evidence>,
     clocks: BTreeMap<u32, u64>,
     waits: BTreeMap<String, Waits>,
+    inside: BTreeMap<String, Inside>,
+    clock_ns: u64,
 }
 
 /// Sums to be booked.
@@ -50,9 +52,18 @@ impl Ledger {
         for (load, waits) in progress.waits {
             sums.waits.entry(load).or_default().add(&waits);
         }
+        for (isa, inside) in progress.inside {
+            sums.inside.entry(isa).or_default().add(inside);
+        }
+        sums.clock_ns = sums.clock_ns.saturating_add(progress.clock_ns);
         for (kernel, class, count) in progress.counted {
             self.count(core, kernel, class, count);
         }
+    }
+
+    /// What a core has done that is not booked yet.
+    pub fn of(&self, core: u32) -> impl Iterator<Item = (&EvidenceKey, &Evidence)> {
+        self.cores.get(&core).into_iter().flat_map(|sums| &sums.parts)
     }
 
     /// Counts findings beyond those kept whole.
@@ -84,7 +95,9 @@ impl Ledger {
                 parts.push((id, evidence));
             }
             work.extend(sums.waits.into_iter().map(|(load, waits)| Record::Waits { core, load, waits }));
-            work.push(Record::Work { core, parts, clocks: sums.clocks.into_iter().collect() });
+            work.extend(sums.inside.into_iter().map(|(isa, inside)| Record::Inside { core, isa, inside }));
+            let (clocks, clock_ns) = (sums.clocks.into_iter().collect(), sums.clock_ns);
+            work.push(Record::Work { core, parts, clocks, clock_ns });
         }
         records.append(&mut work);
         let counted = std::mem::take(&mut self.counted).into_iter();

@@ -4,12 +4,14 @@
 
 pub mod aftermath;
 pub mod bench;
+mod chase;
 mod crew;
 pub mod death;
 mod findings;
 pub mod host;
 mod investigate;
 mod ledger;
+mod power;
 mod pre_pass;
 mod resume;
 mod rover;
@@ -24,7 +26,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     journal::{Journal, Record, record::RunStarted},
     machine::sensors::Readings,
-    plan::{Load, Shares, Step, Tallies, Tally},
+    plan::{Chase, Load, Shares, Step, Tallies, Tally},
     verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
     worker::{
         Injection,
@@ -102,10 +104,13 @@ pub struct Supervisor<'a> {
     clock: Box<dyn Clock>,
     pinner: Box<dyn Pinner>,
     sensors: Box<dyn Sensors>,
+    sampler: power::Sampler,
     journal: Journal,
     view: &'a mut dyn View,
     outcome: Outcome,
     ledger: Ledger,
+    /// By core, of those that have been alone and of which a multiplier is expected.
+    chases: BTreeMap<u32, Chase>,
     crew: BTreeMap<u32, Member>,
     truths: HashMap<String, Vec<Truth>>,
     told: stamps::Told,
@@ -143,11 +148,13 @@ impl<'a> Supervisor<'a> {
             clock: setup.clock,
             pinner: setup.pinner,
             sensors: setup.sensors,
+            sampler: power::Sampler::default(),
             journal: setup.journal,
             view: setup.view,
             next_finding: outcome.next_finding(),
             outcome,
             ledger: Ledger::default(),
+            chases: BTreeMap::new(),
             crew,
             truths: HashMap::new(),
             told: stamps::Told::default(),
@@ -215,6 +222,7 @@ impl<'a> Supervisor<'a> {
         if step.cores.is_empty() {
             return;
         }
+        self.chase_begins(&mut step);
         self.begin(&step);
         let (before, activity) = (self.sensors.read(&step.cores), self.sensors.activity());
         if step.kernel.is_none() {
@@ -222,6 +230,7 @@ impl<'a> Supervisor<'a> {
         } else {
             self.work(&step)
         }
+        self.chase_ends(&step);
         self.book_sensors(&step, before);
         let others = self.sensors.activity().active_cores(&activity, &self.run.machine.cores, &step.cores);
         if let Some(cores) = others.filter(|_| step.cores.len() < self.run.machine.cores.len()) {
@@ -297,7 +306,7 @@ impl<'a> Supervisor<'a> {
 
     /// One step of work; broken off for investigations, then gone on with.
     fn work(&mut self, step: &Step) {
-        let mut left_ns = (step.seconds * 1e9) as u64;
+        let mut left_ns = ((step.seconds * 1e9) as u64).saturating_sub(self.cool(step));
         while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
             self.host.reset_baton();
@@ -327,7 +336,8 @@ impl<'a> Supervisor<'a> {
             role: step.role_of(core),
             busy: self.cpus_at_work(step),
             shares: self.shares(step, if core == ROVER { step.cores[0] } else { core }),
-            footprint: step.footprint,
+            footprint: step.footprint.filter(|_| step.chase.is_none()),
+            ceiling: step.chase.and_then(|chase| chase.ceiling),
             lanes: if step.siblings { usize::MAX } else { 1 },
             // A worker that was started again goes on with other seeds.
             seed: Hex(step.seed.0.wrapping_add(u64::from(restarts) * 0x1_0001)),
@@ -400,14 +410,21 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for one event at most until the next tick, and deals with it.
     fn pump(&mut self) {
+        self.pump_until(u64::MAX);
+    }
+
+    /// The same, but at most until then.
+    fn pump_until(&mut self, until_ns: u64) {
         let now = self.clock.now_ns();
         let wait = (self.last_tick_ns + TICK_NS).saturating_sub(now).min(self.next_start_in(now));
+        let wait = wait.min(until_ns.saturating_sub(now));
         self.hear_next(wait);
         let now = self.clock.now_ns();
         self.start_due(now);
         if now >= self.last_tick_ns + TICK_NS {
             self.last_tick_ns = now;
             self.watch(now);
+            self.sample_if_due(now);
             if now >= self.last_beat_ns + HEARTBEAT_NS {
                 self.book_evidence_if_due();
                 self.beat(true);

@@ -1,7 +1,7 @@
 //! Small traits at which tests take the place of the OS.
 
 use crate::{
-    machine::{self, activity::Activity, sensors::Readings},
+    machine::{self, activity::Activity, power::Sample, sensors::Readings},
     platform,
 };
 
@@ -53,6 +53,10 @@ pub trait Sensors {
     fn activity(&self) -> Activity {
         Activity::default()
     }
+    /// What voltage and power are now.
+    fn sample(&self) -> Sample {
+        Sample::default()
+    }
 }
 
 impl Sensors for machine::sensors::Sensors {
@@ -62,6 +66,10 @@ impl Sensors for machine::sensors::Sensors {
 
     fn activity(&self) -> Activity {
         Self::activity(self)
+    }
+
+    fn sample(&self) -> Sample {
+        Self::sample(self)
     }
 }
 

@@ -49,11 +49,16 @@ pub fn expected_of(outcome: &Outcome, core: u32) -> Option<u32> {
     expectation(outcome, core).map(|(multiplier, _)| multiplier)
 }
 
+/// Checked time of each kind of work that proves a multiplier in a run of that profile, in seconds.
+pub fn proven_s(profile: &str) -> f64 {
+    if profile == "quick" { PROVEN_QUICK_S } else { PROVEN_S }
+}
+
 /// How a core missed what is expected of it; `None` if it did not, or nothing is.
 pub fn missed(outcome: &Outcome, core: u32) -> Option<Missed> {
     let (multiplier, known_by) = expectation(outcome, core)?;
     let run = outcome.run.as_ref()?;
-    let wanted_s = if run.profile == "quick" { PROVEN_QUICK_S } else { PROVEN_S };
+    let wanted_s = proven_s(&run.profile);
     let wanted = if run.machine.avx2 { &[Work::Scalar, Work::Vector][..] } else { &[Work::Scalar] };
     let evidence = || outcome.cores.get(&core).into_iter().flat_map(|own| &own.evidence);
     let done_s = |work: Work| {

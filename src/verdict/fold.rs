@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Finding, LossReason, expect, finding::Class};
 use crate::{
-    journal::record::{Evidence, EvidenceKey, Record, RunStarted, Waits},
+    journal::record::{Evidence, EvidenceKey, Inside, Record, RunStarted, Waits},
     machine::Boot,
     plan::{EXTRA_STEPS, INVESTIGATION, Load, PRE_PASS, Step},
 };
@@ -55,6 +55,10 @@ pub struct CoreOutcome {
     pub clocks: BTreeMap<u32, u64>,
     /// How its waits went, by load.
     pub waits: BTreeMap<String, Waits>,
+    /// How its clock inside blocks compared with the one at their edges, by instruction set.
+    pub inside: BTreeMap<String, Inside>,
+    /// CPU time spent reading its clock, nanoseconds.
+    pub clock_ns: u64,
     /// How often it throttled itself, where counted.
     pub throttled: Option<u64>,
 }
@@ -122,6 +126,10 @@ pub struct Outcome {
     pub others_active: BTreeMap<String, BTreeMap<u32, u64>>,
     /// CPU time of the supervisor, and the time that it ran, ns.
     pub supervisor: (u64, u64),
+    /// The core voltage: mV and how often.
+    pub millivolts: BTreeMap<u32, u64>,
+    /// Power by package: watts and how often.
+    pub watts: BTreeMap<u32, BTreeMap<u32, u64>>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running when the journal ended.
@@ -247,10 +255,15 @@ impl Outcome {
                     self.standing.keys.push(key.clone());
                 }
             }
-            Record::Work { core, parts, clocks } => {
+            Record::Work { core, parts, clocks, clock_ns } => {
                 let known = |(id, done): &(u32, Evidence)| Some((self.standing.keys.get(*id as usize)?.clone(), *done));
                 let parts: Vec<_> = parts.iter().filter_map(known).collect();
                 self.add_evidence(*core, &parts, clocks);
+                let own = self.cores.entry(*core).or_default();
+                own.clock_ns = own.clock_ns.saturating_add(*clock_ns);
+            }
+            Record::Inside { core, isa, inside } => {
+                self.cores.entry(*core).or_default().inside.entry(isa.clone()).or_default().add(*inside);
             }
             Record::Waits { core, load, waits } => {
                 self.cores.entry(*core).or_default().waits.entry(load.clone()).or_default().add(waits);
@@ -266,6 +279,18 @@ impl Outcome {
                 self.supervisor.1 = self.supervisor.1.saturating_add(*wall_ns);
             }
             Record::Sensors { hottest_c, throttled, .. } => self.add_sensors(*hottest_c, throttled),
+            Record::Power { volts, watts } => {
+                let count = |sums: &mut BTreeMap<u32, u64>, value: f64| {
+                    let count = sums.entry(value.round() as u32).or_default();
+                    *count = count.saturating_add(1);
+                };
+                if let Some(volts) = volts {
+                    count(&mut self.millivolts, volts * 1000.0);
+                }
+                for &(package, watts) in watts {
+                    count(self.watts.entry(package).or_default(), watts);
+                }
+            }
             Record::Finding(finding) => self.findings.push((**finding).clone()),
             Record::Counted { core, kernel, class, count } => {
                 let counted = self.counted.entry((*core, kernel.clone(), *class)).or_default();
@@ -414,7 +439,7 @@ mod tests {
 
     #[test]
     fn sums_of_a_damaged_journal_stop_at_the_most_that_there_is() {
-        let clocks = Record::Work { core: 0, parts: vec![], clocks: vec![(4000, u64::MAX), (4000, 7)] };
+        let clocks = Record::Work { core: 0, parts: vec![], clocks: vec![(4000, u64::MAX), (4000, 7)], clock_ns: 0 };
         let more =
             |kernel: &str| Record::Counted { core: 0, kernel: kernel.into(), class: Class::Hang, count: u64::MAX };
         let outcome = Outcome::of(&[clocks, more("a"), more("a"), more("b")]);

@@ -12,7 +12,7 @@ mod poisson;
 
 pub use cause::Cause;
 pub use diagnosis::{Diagnosis, diagnose};
-pub use expect::{Missed, expected_of, missed};
+pub use expect::{Missed, expected_of, missed, proven_s};
 pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
 pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
 pub use loss::{Loss, LossReason};

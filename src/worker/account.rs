@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::protocol::Progress;
 use crate::{
-    journal::record::{Evidence, EvidenceKey, Waits},
+    journal::record::{Evidence, EvidenceKey, Inside, Waits},
+    machine::clock,
     platform,
     verdict::Class,
 };
@@ -22,6 +23,8 @@ pub struct Times {
     pub check_ns: u64,
     /// Spent waiting, as a spin does.
     pub wait_ns: u64,
+    /// Inside readings of the core's clock.
+    pub clock_ns: u64,
 }
 
 impl Times {
@@ -33,6 +36,11 @@ impl Times {
     /// Runs `work` as checking time.
     pub fn check<T>(&mut self, work: impl FnOnce() -> T) -> T {
         timed(&mut self.check_ns, work)
+    }
+
+    /// Runs `work` as time spent reading the core's clock.
+    pub fn clock<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        timed(&mut self.clock_ns, work)
     }
 }
 
@@ -50,6 +58,8 @@ pub struct Account {
     kept: HashMap<(String, Class), u64>,
     counted: BTreeMap<(String, Class), u64>,
     waits: BTreeMap<String, Waits>,
+    inside: BTreeMap<String, Inside>,
+    clock_ns: u64,
     cpu_mark: u64,
     told_at: u64,
 }
@@ -57,13 +67,14 @@ pub struct Account {
 impl Account {
     /// Nothing yet.
     pub fn new() -> Self {
-        let (parts, clocks, kept, counted, waits) = Default::default();
-        Self { parts, clocks, kept, counted, waits, cpu_mark: 0, told_at: 0 }
+        let (parts, clocks, kept, counted, waits, inside) = Default::default();
+        Self { parts, clocks, kept, counted, waits, inside, clock_ns: 0, cpu_mark: 0, told_at: 0 }
     }
 
-    /// Work begins: what passed before counts for nothing.
-    pub fn open(&mut self) {
+    /// Work begins: what passed before counts for nothing. Returns the core's clock by then.
+    pub fn open(&mut self) -> Option<f64> {
         self.cpu_mark = platform::thread_cpu_ns();
+        timed(&mut self.clock_ns, clock::measure)
     }
 
     /// Whether one more finding of this kind is to be kept whole.
@@ -83,6 +94,13 @@ impl Account {
         }
     }
 
+    /// How the clock inside a block of work of that instruction set compared with the one at its edges.
+    pub fn looked_inside(&mut self, isa: &str, inside: Option<Inside>) {
+        if let Some(inside) = inside {
+            self.inside.entry(isa.to_owned()).or_default().add(inside);
+        }
+    }
+
     /// Books a block: what was done since the last one ended, with all CPU time since but what its waits took, and
     /// readings of the clock.
     pub fn book(
@@ -97,6 +115,7 @@ impl Account {
         self.cpu_mark = cpu;
         done.kernel_ns = times.kernel_ns;
         done.check_ns = times.check_ns;
+        self.clock_ns += times.clock_ns;
         self.add(key, &done, clocks_mhz);
     }
 
@@ -122,6 +141,8 @@ impl Account {
             parts: std::mem::take(&mut self.parts).into_iter().collect(),
             clocks: std::mem::take(&mut self.clocks).into_iter().collect(),
             waits: std::mem::take(&mut self.waits).into_iter().collect(),
+            inside: std::mem::take(&mut self.inside).into_iter().collect(),
+            clock_ns: std::mem::take(&mut self.clock_ns),
             counted: std::mem::take(&mut self.counted).into_iter().map(|((k, c), n)| (k, c, n)).collect(),
         })
     }

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use oddcore_kernels::{Job, Kernel, Size, Token};
+use oddcore_kernels::{Job, Kernel, Size, Token, chain::beside};
 
 use super::{
     protocol::{Speed, Unit},
@@ -56,6 +56,7 @@ pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn 
         per_s,
         peak_per_s: median(headroom).map(|headroom| per_s * headroom),
         clock_mhz: median(clocks),
+        products: beside::lanes(token).zip(clock::products_per_cycle(token)),
         right,
     }
 }

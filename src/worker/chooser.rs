@@ -9,7 +9,10 @@ use super::{
     protocol::{Assignment, Case, Source, Truth},
     sealed::Sealed,
 };
-use crate::{plan::Footprint, verdict::Hex};
+use crate::{
+    plan::{Ceiling, Footprint},
+    verdict::Hex,
+};
 
 /// The largest batch: of tiny jobs no number fills a cache.
 const BATCH_MAX: usize = 256;
@@ -65,14 +68,18 @@ impl<'a> Chooser<'a> {
         let (fresh, pictures) = sealed.partition(|truth| truth.value().case.source == Source::Fresh);
         let offset = assignment.seed.0.wrapping_add(lane as u64 * 0x9e37_79b9) >> 8;
         let mut runnable = runnable(kernel);
+        if let Some(ceiling) = assignment.ceiling {
+            runnable.retain(|&n| ceiling.allows(kernel.variants()[n].isa.name()));
+        }
         if kernel.best_alone() {
             runnable.truncate(1);
         }
         Self { kernel, assignment, runnable, fresh, pictures, block: 0, offset }
     }
 
-    /// The next block's variant and batch; `short` asks for one small input.
+    /// The next block's variant and batch; `short` asks for one small input, as does scalar work.
     pub fn next(&mut self, short: bool, sizes: &Sizes) -> (usize, Vec<Sealed<Truth>>) {
+        let short = short || self.assignment.ceiling == Some(Ceiling::Scalar);
         let block = self.block;
         self.block += 1;
         let turn = block / 8;
@@ -147,6 +154,7 @@ mod tests {
             busy: vec![],
             shares: Shares { l1: 32 << 10, l2: 1 << 20, l3: 32 << 20, memory: 1 << 30 },
             footprint,
+            ceiling: None,
             kernel: "gemm-f32".into(),
             lanes: 1,
             seed: Hex(7),
@@ -184,6 +192,20 @@ mod tests {
         let mut chooser = Chooser::new(kernel, &assignment, 0);
         let best = runnable(kernel)[0];
         assert!((0..64).all(|_| chooser.next(false, &Sizes::default()).0 == best));
+    }
+
+    #[test]
+    fn no_work_is_wider_than_its_ceiling() {
+        for kernel in oddcore_kernels::all() {
+            for ceiling in [Ceiling::Scalar, Ceiling::Sse, Ceiling::Avx2] {
+                let assignment = Assignment { ceiling: Some(ceiling), ..assignment(None) };
+                let mut chooser = Chooser::new(*kernel, &assignment, 0);
+                for _ in 0..64 {
+                    let variant = kernel.variants()[chooser.next(false, &Sizes::default()).0];
+                    assert!(ceiling.allows(variant.isa.name()), "{} {variant:?}", kernel.name());
+                }
+            }
+        }
     }
 
     #[test]

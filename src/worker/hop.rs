@@ -12,7 +12,6 @@ use super::{
     pace::Limit,
     protocol::Case,
 };
-use crate::machine::clock;
 
 /// Rounds that one input makes.
 const ROUNDS: u64 = 4;
@@ -40,8 +39,7 @@ impl Lane {
             }
             baton.take(job)
         };
-        state.account.open();
-        state.clock_mhz = clock::measure();
+        state.clock_mhz = state.account.open();
         while let Some(turn) = baton.await_turn(place as u64, stations, self.slot, limit) {
             let carried = baton.carried().filter(|_| !turn.is_multiple_of(ROUNDS * stations));
             let known = carried.and_then(|(seed, from)| Some((*goldens.iter().find(|g| g.seed == seed)?, from)));

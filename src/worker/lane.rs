@@ -43,6 +43,8 @@ const TELL_EVERY_NS: u64 = 250_000_000;
 const PRE_PASS_GOLDENS: u64 = 4;
 /// Where a step is about a footprint, a block lasts at least so many times as long as its batch took to make.
 const TIMES_MAKING: u64 = 8;
+/// A block of a lane that is given little CPU time lasts at most so many times as long.
+const TIMES_STARVED: u64 = 4;
 
 /// What the main thread hands to a lane.
 pub enum Order {
@@ -123,15 +125,18 @@ impl Length {
         Self { began_ns, made_ns: None, deadline_ns: assignment.deadline_ns, is_about_footprint }
     }
 
-    /// Whether it is over after so many iterations; with waits in between, time is what was worked.
+    /// Whether it is over after so many iterations. Time is what was worked: what else a block takes CPU time for, such as reading
+    /// the clock, is then the same part of it where the OS gives a lane little. Without waits it ends after some times as long
+    /// all the same.
     fn is_over(&mut self, iterations: u64, times: &Times, waits: bool) -> bool {
         let now = platform::monotonic_ns();
-        let passed_ns = now - self.began_ns;
+        let worked_ns = times.kernel_ns + times.check_ns;
         if iterations == 1 && self.is_about_footprint {
-            self.made_ns = Some(if waits { times.kernel_ns } else { passed_ns });
+            self.made_ns = Some(worked_ns);
         }
         let length_ns = BLOCK_NS.max(TIMES_MAKING * self.made_ns.unwrap_or(0));
-        now >= self.deadline_ns || if waits { times.kernel_ns } else { passed_ns } >= length_ns
+        let is_late = !waits && now - self.began_ns >= TIMES_STARVED * length_ns;
+        now >= self.deadline_ns || worked_ns >= length_ns || is_late
     }
 }
 
@@ -226,8 +231,7 @@ impl Lane {
             return Ok(());
         }
         let mut pace = self.pace(assignment, &limit);
-        state.account.open();
-        state.clock_mhz = clock::measure();
+        state.clock_mhz = state.account.open();
         while !paused() && platform::monotonic_ns() < assignment.deadline_ns {
             let (variant, truths) = chooser.next(pace.as_ref().is_some_and(Pace::is_short), &state.sizes);
             let mut length = Length::of(assignment);
@@ -310,13 +314,13 @@ impl Lane {
         let arrive = duty.arrival.map(|arrival| arrival.arrive);
         let work = Work { token, truths, pictures: &self.pictures, slot: self.slot, arrive };
         let (before, per_call) = (state.iteration, truths.len() as u64);
-        let mut glances = Glances::new();
+        let mut glances = Glances::of(token);
         let more = |iteration, times: &mut Times| {
             self.slot.set_iteration(before + iteration * per_call);
             let next = more(iteration, times);
             // Whoever was just woken goes straight to work.
             if next == Next::Work {
-                glances.take_if_due();
+                glances.take_if_due(times);
             }
             next
         };
@@ -326,7 +330,7 @@ impl Lane {
         let arrived = duty.arrival.is_some_and(|arrival| arrival.from != self.cpu);
         let around = Around { load: Some(duty.load), busy: duty.busy, clock_mhz: state.clock_mhz, arrived };
         let injector = state.injector.as_mut().and_then(|i| i.in_work(kernel.name(), around));
-        let done = match injector {
+        let mut done = match injector {
             None => block::run(&work, jobs, &mut Sound, more, &mut teller),
             Some(injector) => block::run(&work, jobs, injector, more, &mut teller),
         };
@@ -347,8 +351,10 @@ impl Lane {
             track.book(&done, key, &mut state.roamed);
             return Ok(done.evidence.findings == 0);
         }
-        let after = clock::measure();
-        let lower = glances.lowest(before_and_after(state.clock_mhz, after));
+        let after = done.times.clock(clock::measure);
+        let edges = before_and_after(state.clock_mhz, after);
+        state.account.looked_inside(isa.name(), glances.beside(edges));
+        let lower = glances.lowest(edges);
         state.account.book(key(lower), done.evidence, done.times, glances.seen().iter().copied().chain(after));
         state.clock_mhz = after;
         Ok(done.evidence.findings == 0)
@@ -374,8 +380,7 @@ impl Lane {
             arrival: None,
             track: None,
         };
-        state.account.open();
-        state.clock_mhz = clock::measure();
+        state.clock_mhz = state.account.open();
         let mut golden = true;
         let extra = (0..PRE_PASS_GOLDENS).map(|_| runnable[0]);
         for (n, variant) in runnable.iter().copied().chain(extra).enumerate() {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    journal::record::{Evidence, EvidenceKey, Waits},
-    plan::{Footprint, Role, Shares},
+    journal::record::{Evidence, EvidenceKey, Inside, Waits},
+    plan::{Ceiling, Footprint, Role, Shares},
     verdict::{Class, Hex, Place},
 };
 
@@ -83,6 +83,9 @@ pub struct Assignment {
     /// How much memory to touch; the usual mix where nothing is said.
     #[serde(default)]
     pub footprint: Option<Footprint>,
+    /// The widest work, where it is limited.
+    #[serde(default)]
+    pub ceiling: Option<Ceiling>,
     /// The kernel.
     pub kernel: String,
     /// How many lanes work: 1, or all of the core.
@@ -258,6 +261,9 @@ pub struct Speed {
     pub peak_per_s: Option<f64>,
     /// The clock meanwhile.
     pub clock_mhz: Option<f64>,
+    /// Lanes of 32 bits in the variant's vectors, and multiply-adds of such vectors alone that this core starts each cycle.
+    #[serde(default)]
+    pub products: Option<(u64, f64)>,
     /// Whether what it computed was right.
     pub right: bool,
 }
@@ -279,6 +285,12 @@ pub struct Progress {
     /// How the waits went, by load.
     #[serde(default)]
     pub waits: Vec<(String, Waits)>,
+    /// How the clock inside blocks compared with the one at their edges, by instruction set.
+    #[serde(default)]
+    pub inside: Vec<(String, Inside)>,
+    /// CPU time spent reading the clock.
+    #[serde(default)]
+    pub clock_ns: u64,
 }
 
 /// A finding as the lane that saw it stamps it. Who it is bound to is decided by the supervisor, which knows which

@@ -16,7 +16,7 @@ use oddcore::{
         record::{Evidence, EvidenceKey, JOURNAL_VERSION, RunStarted},
     },
     machine::{self, Boot, Core, Root, sensors::Readings},
-    plan::{Load, Plan, Request, Step, lacks},
+    plan::{Expected, Load, Plan, Request, Role, Step, counts_for, lacks},
     platform::{ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, SoFar, Supervisor,
@@ -65,6 +65,15 @@ pub struct Manner {
     pub goes_offline: bool,
     /// Its pipes break while it works.
     pub loses_link: bool,
+    /// The multiplier expected of it, which it reaches in bursts only, or never.
+    pub chased: Option<(u32, Reaches)>,
+}
+
+/// When a core that is chased reaches what is expected of it; else it stays two steps below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaches {
+    InBursts,
+    Never,
 }
 
 /// Cores in their manners.
@@ -84,11 +93,15 @@ pub struct Played {
 const TELL_EVERY_NS: u64 = 5_000_000_000;
 
 /// What a lane does in so much time: three variants at clocks that wander.
-fn progress(assignment: &Assignment, ns: u64, salt: u64) -> Progress {
+fn progress(assignment: &Assignment, manner: Manner, ns: u64, salt: u64) -> Progress {
+    let chased = manner.chased.map(|(top, reaches)| {
+        let reached = reaches == Reaches::InBursts && assignment.role == Role::Chased;
+        if reached { top } else { top - 2 }
+    });
     let wander = (assignment.seed.0 ^ salt) % 3;
     let key = |n: u64, variant: &str| EvidenceKey {
-        multiplier: Some(57 + ((n + wander) % 4) as u32),
-        load: assignment.load.clone(),
+        multiplier: Some(chased.unwrap_or(57 + ((n + wander) % 4) as u32)),
+        load: counts_for(&assignment.load, assignment.role),
         kernel: KERNEL.into(),
         variant: variant.into(),
         isa: variant.into(),
@@ -243,7 +256,7 @@ impl WorkerHost for Played {
                 let mut told = start;
                 while told < end {
                     let next = (told + TELL_EVERY_NS).min(end);
-                    let mut progress = progress(assignment, next - told, self.now.get() ^ u64::from(core));
+                    let mut progress = progress(assignment, manner, next - told, self.now.get() ^ u64::from(core));
                     // One that roams is here and there.
                     progress.cpu =
                         (core == ROVER).then(|| assignment.busy[self.order as usize % assignment.busy.len()]);
@@ -395,7 +408,8 @@ impl Play<'_> {
                 (run, Some(so_far), Journal::after(records, self.store))
             }
             None => {
-                let run = opening(&cores, self.seconds, self.until_s);
+                let mut run = opening(&cores, self.seconds, self.until_s);
+                expect(&mut run, self.manners);
                 let journal = Journal::begin(self.store, &run).expect("writable");
                 (run, None, journal)
             }
@@ -448,6 +462,16 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
     }
 }
 
+/// What is expected of those cores that are chased, by a profile that takes a minute of each kind of work.
+fn expect(run: &mut RunStarted, manners: &[Manner]) {
+    let Plan::Asked(request) = &mut run.plan else { return };
+    let expected = |(core, manner): (u32, &Manner)| Some(Expected { core, multiplier: manner.chased?.0 });
+    request.expect = (0..).zip(manners).filter_map(expected).collect();
+    if !request.expect.is_empty() {
+        run.profile = "overnight".into();
+    }
+}
+
 /// A short run with one played core for each manner.
 pub fn play(manners: &[Manner]) -> Outcome {
     Play { manners, seconds: 4.0, store: Box::new(Nowhere), so_far: None, view: &mut Nowhere, until_s: None }.run()
@@ -466,4 +490,5 @@ pub const RIGHT: Manner = Manner {
     mishears: false,
     goes_offline: false,
     loses_link: false,
+    chased: None,
 };

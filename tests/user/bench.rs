@@ -75,9 +75,11 @@ fn the_table_has_a_line_for_each_measurement() {
     let output = oddcore(folder.path(), &["bench", "--cores", &core, "--kernels", "registers-*"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let firsts: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    // Whether any multiply-adds are counted depends on the CPU.
+    let lines = || out.lines().skip(1).filter(|line| !line.contains("-bit multiply-adds alone: "));
+    let firsts: Vec<&str> = lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(firsts, ["kernel", "registers-vector", "registers-general", "By", "multiply-adds"], "{out}");
-    assert!(out.lines().nth(2).is_some_and(|line| line.contains("op/s")), "{out}");
+    assert!(lines().nth(1).is_some_and(|line| line.contains("op/s")), "{out}");
     assert!(err.contains("Bench, about 1 s, on 1 of"), "{err}");
 }
 

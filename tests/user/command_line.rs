@@ -176,6 +176,19 @@ fn a_plan_that_ends_by_its_evidence_says_so_and_stays_short() {
 }
 
 #[test]
+fn a_plan_says_whose_top_is_chased() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = |more: &[&str]| {
+        let output = oddcore(folder.path(), &[&["run", "--dry-run"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let says = "stays below the multiplier expected of it, half of its solo steps are tries";
+    assert!(plan(&["--expect", "rest=60x"]).contains(says));
+    assert!(!plan(&["--expect", "rest=60x", "--loads", "together"]).contains(says), "no core is ever alone");
+}
+
+#[test]
 fn loads_that_cannot_be_had_are_refused_in_one_line() {
     refuses(&["run", "--loads", "heavy"], "no such load in this version; there are: solo, gpu-wait");
     refuses(&["run", "--loads", "aggressor", "--cores", "0"], "cannot be had here: it takes 2 cores");

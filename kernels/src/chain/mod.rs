@@ -1,6 +1,8 @@
 //! Chains of dependent register operations of known latency: timed, they are the core's clock. Not add-immediate, inc or
 //! lea: recent cores eliminate those at rename. Loop control runs beside the chain and costs nothing.
 
+pub mod beside;
+
 /// Whether the chains take a known number of cycles here.
 pub const KNOWN_CYCLES: bool = cfg!(target_arch = "x86_64");
 
@@ -59,4 +61,29 @@ pub fn add_xor(pairs: u64, b: u64, c: u64) -> u64 {
 #[cfg(not(target_arch = "x86_64"))]
 pub fn imul(count: u64, x: u64) -> u64 {
     (0..count).fold(x | 1, |r, _| core::hint::black_box(r.wrapping_mul(r)))
+}
+
+/// The same arithmetic in plain words.
+#[cfg(test)]
+fn add_xor_plain(pairs: u64, b: u64, c: u64) -> u64 {
+    (0..pairs).fold(b ^ c, |r, _| r.wrapping_add(b) ^ c)
+}
+
+/// The same.
+#[cfg(test)]
+fn imul_plain(count: u64, x: u64) -> u64 {
+    (0..count).fold(x | 1, |r, _| r.wrapping_mul(r))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_compute_what_they_say() {
+        for pairs in [16, 160] {
+            assert_eq!(add_xor(pairs, 0x9e37_79b9, 0x85eb_ca6b), add_xor_plain(pairs, 0x9e37_79b9, 0x85eb_ca6b));
+        }
+        assert_eq!(imul(16, 2), imul_plain(16, 2));
+    }
 }
