@@ -6,7 +6,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde::Serialize;
 
-use super::{CliError, output::JsonTarget, run::read_machine, selection};
+use super::{CliError, output::JsonTarget, resume::restore_what_was_left_capped, run::read_machine, selection};
 use crate::{
     machine::{Core, Machine},
     plan::glob,
@@ -95,6 +95,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, CliError> {
     let machine = read_machine(args.root.as_deref())?;
     let (cores, _) = selection::cores(&machine, args.cores.as_deref())?;
     platform::survive_full_files();
+    restore_what_was_left_capped(None, false)?;
     let json = JsonTarget::open(args.json.as_deref())?;
     let measured = measure(&machine, &cores, &targets)?;
     if measured.cores.iter().all(|(_, speeds)| speeds.is_empty()) && !measured.interrupted {

@@ -82,10 +82,18 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let least_s = if args.fault.needs_its_load() { ALL_LOADS_S } else { DRILL_S };
     let seconds = least_s.max(A_CORE_S * cores.len() as f64);
     let seed = Hex(platform::monotonic_ns());
-    let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![] };
+    let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![], tune: None };
     let drill = Drill { core, injection };
     let profile = "drill".to_owned();
-    let job = Job { profile, request, images: vec![], drill: Some(drill.clone()), place: args.place };
+    let job = Job {
+        profile,
+        request,
+        images: vec![],
+        beside: None,
+        drill: Some(drill.clone()),
+        tune: None,
+        place: args.place,
+    };
     let outcome = job.carry_out(machine, not_tested)?;
     let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
     if astray || !outcome.findings.iter().any(|finding| drill.is(finding)) {

@@ -14,12 +14,16 @@ mod resume;
 mod run;
 mod selection;
 mod session;
+mod tune;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{machine::parse_cpu_list, worker};
+use crate::{
+    machine::{clock_model, parse_cpu_list},
+    platform, worker,
+};
 
 /// Why a command could not do its work; always exit code 2, one line.
 #[derive(Debug, thiserror::Error)]
@@ -97,11 +101,13 @@ enum Command {
     /// Any deterministic program on each core in turn.
     Exec(Later),
     /// Each core's highest clock that passes.
-    Tune(Later),
+    Tune(tune::TuneArgs),
     /// What this machine lets us read and do.
     Doctor(Later),
     #[command(hide = true)]
     Worker(WorkerArgs),
+    #[command(hide = true)]
+    Keeper(KeeperArgs),
 }
 
 /// A command that a later version will have.
@@ -109,6 +115,12 @@ enum Command {
 struct Later {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _rest: Vec<String>,
+}
+
+/// What a keeper keeps.
+#[derive(Args)]
+struct KeeperArgs {
+    command: String,
 }
 
 #[derive(Args)]
@@ -141,6 +153,10 @@ struct WorkerArgs {
     drill_cpu: Vec<u32>,
     #[arg(long)]
     roams: bool,
+    #[arg(long, requires = "model_reaches")]
+    model_clock: Option<PathBuf>,
+    #[arg(long)]
+    model_reaches: Option<f64>,
 }
 
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
@@ -159,16 +175,25 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Resume(args)) => resume::resume(args),
         Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Exec(_)) => not_yet("oddcore exec"),
-        Some(Command::Tune(_)) => not_yet("oddcore tune"),
+        Some(Command::Tune(args)) => tune::tune(args),
         Some(Command::Doctor(_)) => not_yet("oddcore doctor"),
         Some(Command::Worker(args)) => start_worker(args),
+        Some(Command::Keeper(args)) => keep(&args.command),
     }
+}
+
+fn keep(command: &str) -> Result<u8, CliError> {
+    platform::keep(command).map_err(|source| CliError::Platform { what: "the program beside the test", source })?;
+    Ok(0)
 }
 
 fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
     let usage = |text: String| CliError::Usage(format!("worker: {text}"));
     let cpus = parse_cpu_list(&args.cpus).map_err(|error| usage(error.to_string()))?;
     let pictures = args.image.iter().map(|path| picture::read(path)).collect::<Result<_, _>>()?;
+    if let (Some(cap), Some(reaches_mhz)) = (args.model_clock, args.model_reaches) {
+        clock_model::follow(cap, reaches_mhz);
+    }
     let options = worker::Options {
         cpus,
         slots: args.slots,

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, not_yet, output::JsonTarget, session::again};
+use super::{CliError, not_yet, output::JsonTarget, session::tell};
 use crate::{
     journal::{self, JOURNAL_FILE, find_run},
-    report::{Report, text},
     verdict::Outcome,
 };
 
@@ -41,7 +40,6 @@ pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
     let json = JsonTarget::open(args.json.as_deref())?;
     let mut outcome = Outcome::of(&read.records);
     outcome.notes.extend(read.tail.map(|tail| format!("the journal's end was cut off: {tail}")));
-    let report = Report::of(&outcome).expect("a journal that reads has an opening record");
-    json.finish(&report, &(text::render(&report) + &again(&report.run, &folder)))?;
+    tell(&outcome, &json, &folder)?;
     Ok(0)
 }

@@ -8,11 +8,20 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, output::JsonTarget, picture, run::PlaceArgs, run::read_machine, run::root_of, session::Session};
+use super::{
+    CliError,
+    output::JsonTarget,
+    picture,
+    run::PlaceArgs,
+    run::read_machine,
+    run::root_of,
+    session::{Session, absolute, check_beside, exit_code},
+    tune::Tune,
+};
 use crate::{
     journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
-    machine::{name, traces},
-    plan::SECONDS_MAX,
+    machine::{Machine, name, traces},
+    plan::{SECONDS_MAX, Tuning},
     platform,
     supervisor::{
         SoFar,
@@ -20,6 +29,9 @@ use crate::{
     },
     verdict::{Loss, LossReason},
 };
+
+/// How long a run that has just died may hold its lock, where nobody is to wait for one that is alive.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Options of `resume`.
 #[derive(Args)]
@@ -58,7 +70,7 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     if !found.run.plan.seconds().is_finite() || found.run.plan.seconds() > SECONDS_MAX {
         return refuse("its plan is longer than any that can be asked for; its journal is damaged");
     }
-    if found.run.drill {
+    if found.run.drill && found.run.plan.capping().is_none() {
         return refuse("a drill is not gone on with; begin another with oddcore drill");
     }
     if let Some(kernel) = found.run.plan.kernels().into_iter().find(|name| oddcore_kernels::find(name).is_none()) {
@@ -67,14 +79,49 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     for image in &found.run.images {
         picture::read(Path::new(image))?;
     }
+    check_beside(found.run.beside.as_deref())?;
+    let tune = match found.run.plan.capping() {
+        Some(tuning) => Some(again(&found, tuning, &machine, args.place.root.as_deref())?),
+        None => None,
+    };
     let changes = machine.changes_since(&found.run.machine);
     let mut run = found.run;
     run.machine = run.machine.with_cpus_of(&machine);
     let number = found.outcome.standing.sessions + 1;
     let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
-    let session =
-        Session { folder, number, run, so_far: Some(so_far), root: root_of(args.place.root.as_deref()), drill: None };
-    Ok(session.carry_out(found.journal, &json)?.exit_code())
+    let root = root_of(args.place.root.as_deref());
+    let session = Session { folder, number, run, so_far: Some(so_far), root, drill: None, tune };
+    Ok(exit_code(&session.carry_out(found.journal, &json)?))
+}
+
+/// What it takes to go on with a tuning.
+fn again(found: &Found, tuning: &Tuning, machine: &Machine, root: Option<&Path>) -> Result<Tune, CliError> {
+    let given = root.map(absolute).transpose()?;
+    if given != tuning.root {
+        let of = tuning.root.as_deref().map_or_else(|| "without --root".into(), |root| format!("with --root {root}"));
+        return Err(CliError::Usage(format!(
+            "{}: this run caps clocks and was begun {of}; go on with it so",
+            found.run.run
+        )));
+    }
+    Tune::again(machine, &found.run.cores, tuning)
+}
+
+/// Sets back what a tuning that died left capped, if it was the newest run. A run that is at work is not to be tuned beside.
+pub fn restore_what_was_left_capped(runs: Option<&Path>, alone: bool) -> Result<(), CliError> {
+    let newest = runs_folder(runs).ok().and_then(|runs| newest_runs(&runs).into_iter().next());
+    match newest.map(|folder| aftermath::open(&folder, SHORT_PATIENCE)) {
+        Some(Ok(mut found)) => say_what_was_restored(&mut found),
+        Some(Err(error @ AftermathError::InUse { .. })) if alone => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn say_what_was_restored(found: &mut Found) -> Result<(), CliError> {
+    if let Some(said) = found.restore_caps()? {
+        say(&said);
+    }
+    Ok(())
 }
 
 /// What the newest run came to, if it died without a word: said and booked before another begins.
@@ -96,7 +143,9 @@ fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> 
     let mut barred = None;
     for folder in newest_runs(&runs) {
         match aftermath::open(&folder, aftermath::PATIENCE) {
-            Ok(found) if found.outcome.ended.is_none() && !found.run.drill => return Ok((folder, found)),
+            Ok(found) if found.outcome.ended.is_none() && (!found.run.drill || found.run.plan.capping().is_some()) => {
+                return Ok((folder, found));
+            }
             Err(error @ (AftermathError::InUse { .. } | AftermathError::Unwritable { .. })) => {
                 barred = barred.or(Some(error));
             }
@@ -113,7 +162,9 @@ fn newest_unfinished(runs: Option<&Path>) -> Result<(PathBuf, Found), CliError> 
 fn settle(folder: &Path, found: &mut Found, root: Option<&Path>) -> Result<Option<Loss>, CliError> {
     let traces = traces::read(&root_of(root));
     let vanished = supervisor_vanished(folder, found.outcome.standing.sessions);
-    Ok(found.settle(vanished, &traces)?)
+    let loss = found.settle(vanished, &traces)?;
+    say_what_was_restored(found)?;
+    Ok(loss)
 }
 
 fn suspects(found: &Found, loss: &Loss) -> String {

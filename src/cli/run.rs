@@ -7,8 +7,11 @@ use clap::Args;
 use super::{
     CliError, dry_run, duration, not_yet,
     output::JsonTarget,
-    picture, profile, selection,
+    picture, profile,
+    resume::restore_what_was_left_capped,
+    selection,
     session::{self, Session},
+    tune::{self, Tune},
 };
 use crate::{
     journal::{
@@ -67,8 +70,12 @@ pub struct RunArgs {
     pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub place: PlaceArgs,
-    #[arg(long, hide = true)]
-    beside: Option<String>,
+    /// After the plan cap each core that erred one step lower, and work there for a minute; needs the right to set the cap.
+    #[arg(long)]
+    lower_on_finding: bool,
+    /// Run this beside the test, unpinned (a load for the GPU, your own work), and stop it afterwards.
+    #[arg(long, value_name = "CMD")]
+    pub(super) beside: Option<String>,
     #[arg(long, hide = true)]
     html: Option<PathBuf>,
     /// Print the plan with its times, and run nothing.
@@ -120,10 +127,8 @@ fn described_machine(dir: &std::path::Path) -> Result<Machine, CliError> {
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (profile, args) = profile::complete(args)?;
-    for (given, name) in [(args.beside.is_some(), "--beside"), (args.html.is_some(), "--html")] {
-        if given {
-            return not_yet(name);
-        }
+    if args.html.is_some() {
+        return not_yet("--html");
     }
     let until_s = args.until.as_deref().map(|text| duration::parse("--until", text)).transpose()?;
     let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
@@ -147,7 +152,7 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &kernels)?;
     let expect = selection::expect(args.expect.as_deref(), &cores)?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
-    let mut request = Request { cores, kernels, loads, seconds: 0.0, seed: Hex(seed), until_s, expect };
+    let mut request = Request { cores, kernels, loads, seconds: 0.0, seed: Hex(seed), until_s, expect, tune: None };
     request.seconds = length.unwrap_or_else(|| match profile.as_str() {
         _ if until_s.is_some() => UNTIL_S_MAX,
         "standard" => STANDARD_S * request.cores.len() as f64,
@@ -158,7 +163,13 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
         dry_run::show(&profile, &request, &machine, args.place.json.as_deref())?;
         return Ok(0);
     }
-    let job = Job { profile, request, images: args.image, drill: None, place: args.place };
+    let mut tune = None;
+    if args.lower_on_finding {
+        restore_what_was_left_capped(args.place.runs.as_deref(), true)?;
+        let (lowering, with) = tune::after_finding(&machine, &request, args.place.root.as_deref())?;
+        (request.tune, tune) = (Some(lowering), Some(with));
+    }
+    let job = Job { profile, request, images: args.image, beside: args.beside, drill: None, tune, place: args.place };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())
 }
@@ -171,8 +182,12 @@ pub struct Job {
     pub request: Request,
     /// The user's pictures.
     pub images: Vec<PathBuf>,
+    /// A line for the shell: what runs beside the test.
+    pub beside: Option<String>,
     /// A drill.
     pub drill: Option<Drill>,
+    /// What it takes to tune.
+    pub tune: Option<Tune>,
     /// Where its things are.
     pub place: PlaceArgs,
 }
@@ -181,6 +196,8 @@ impl Job {
     /// Carries it out and reports.
     pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
         platform::survive_full_files();
+        session::check_beside(self.beside.as_deref())?;
+        restore_what_was_left_capped(self.place.runs.as_deref(), false)?;
         let json = JsonTarget::open(self.place.json.as_deref())?;
         let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let started = SystemClock.timestamp();
@@ -196,12 +213,13 @@ impl Job {
             run: id,
             profile: self.profile,
             seed: self.request.seed,
-            drill: self.drill.is_some(),
+            drill: self.drill.is_some() || self.tune.as_ref().is_some_and(|tune| tune.model.is_some()),
             started,
             machine,
             cores: self.request.cores.clone(),
             not_tested,
             images,
+            beside: self.beside,
             plan: Plan::Asked(self.request),
         };
         let journal = Journal::begin(Box::new(store), &run).map_err(|source| {
@@ -216,6 +234,7 @@ impl Job {
             so_far: None,
             root: root_of(self.place.root.as_deref()),
             drill: self.drill,
+            tune: self.tune,
         };
         session.carry_out(journal, &json)
     }

@@ -2,18 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, output::JsonTarget, picture};
+use super::{CliError, output::JsonTarget, picture, tune::Tune};
 use crate::{
     journal::{self, Journal, record::RunStarted},
-    machine::{Root, sensors::Sensors},
+    machine::{
+        Root,
+        cap::{self, Cpufreq},
+        sensors::Sensors,
+    },
     platform,
-    report::{Report, screen::Screen, text},
+    report::{Report, screen::Screen, text, tune::TuneReport},
     supervisor::{
         Drill, Setup, SoFar, Supervisor,
+        beside::{Beside, Kept},
         host::ProcessHost,
         seams::{SystemClock, SystemPinner},
     },
-    verdict::Outcome,
+    verdict::{Outcome, tune},
 };
 
 /// What a session needs to know.
@@ -30,6 +35,8 @@ pub struct Session {
     pub root: Root,
     /// The fault to inject.
     pub drill: Option<Drill>,
+    /// What it takes to tune.
+    pub tune: Option<Tune>,
 }
 
 impl Session {
@@ -39,6 +46,7 @@ impl Session {
         platform::exit_two_on_panic();
         platform::exit_two_on_fatal_signals().map_err(platform_error("signal handlers cannot be set"))?;
         let what = match (&self.so_far, &self.drill) {
+            (None, None) if self.run.plan.tuning().is_some() => "Tuning".to_owned(),
             (Some(_), _) => format!("Going on with run {}", self.run.run),
             (None, Some(_)) => "Drill".to_owned(),
             (None, None) if self.run.profile == "quick" => "Quick check".to_owned(),
@@ -49,10 +57,18 @@ impl Session {
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();
-        let host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)));
+        let mut host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)));
+        let (capping, model) = self.tune.map_or((None, None), |tune| (Some(tune.capping), tune.model));
+        if let (Some(model), Some(kernel)) = (model, self.run.plan.kernels().first()) {
+            host.follow(model, kernel.clone());
+        }
+        if let Some(capping) = &capping {
+            restore_on_panic(&self.root, &capping.kept);
+        }
         let interrupter = host.interrupter();
         platform::on_stop_request(move |why| interrupter.interrupt(why))
             .map_err(platform_error("the handler of Ctrl-C cannot be set"))?;
+        let beside = self.run.beside.as_deref().map(|command| start_beside(command, &folder)).transpose()?;
         let sensors = Box::new(Sensors::find(&self.root, &self.run.machine.cores));
         let outcome = Supervisor::run(Setup {
             run: self.run,
@@ -63,14 +79,54 @@ impl Session {
             clock: Box::new(SystemClock),
             pinner: Box::new(SystemPinner),
             sensors,
+            capping,
+            beside,
             journal,
             view: &mut screen,
         });
         drop(screen);
-        let report = Report::of(&outcome).expect("a run that was carried out has an opening record");
-        json.finish(&report, &(text::render(&report) + &again(&report.run, &folder)))?;
+        tell(&outcome, json, &folder)?;
         Ok(outcome)
     }
+}
+
+/// Writes the report of an outcome that has an opening record.
+pub fn tell(outcome: &Outcome, json: &JsonTarget, folder: &Path) -> Result<(), CliError> {
+    if let Some(report) = TuneReport::of(outcome) {
+        return json.finish(&report, &(report.render() + &again(&report.run, folder)));
+    }
+    let report = Report::of(outcome).expect("a journal that reads has an opening record");
+    json.finish(&report, &(text::render(&report) + &again(&report.run, folder)))
+}
+
+/// What a run, or a tuning, with this outcome exits with.
+pub fn exit_code(outcome: &Outcome) -> u8 {
+    tune::tuning(outcome).map_or_else(|| outcome.exit_code(), |tuning| tune::exit_code(outcome, &tuning.ladders))
+}
+
+/// A panic ends the program where it stands: the caps are set back before.
+fn restore_on_panic(root: &Root, kept: &[(u32, u32)]) {
+    let (cap, kept) = (Cpufreq(root.clone()), kept.to_vec());
+    let next = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = cap::set_all(&cap, &kept);
+        next(panic);
+    }));
+}
+
+/// Refuses what the shell could not run.
+pub fn check_beside(command: Option<&str>) -> Result<(), CliError> {
+    match command.and_then(platform::shell_objects) {
+        Some(why) => Err(CliError::Usage(format!("--beside: cannot be started: {why}"))),
+        None => Ok(()),
+    }
+}
+
+/// Where this process may run, and so not pinned: before its own threads are kept off any core.
+fn start_beside(command: &str, folder: &Path) -> Result<Box<dyn Beside>, CliError> {
+    let started = platform::thread_affinity().and_then(|cpus| Kept::start(command, &cpus, folder));
+    let started = started.map_err(|source| CliError::Platform { what: "--beside: cannot be started", source });
+    Ok(Box::new(started?))
 }
 
 /// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.

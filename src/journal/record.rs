@@ -143,6 +143,56 @@ pub enum Record {
         /// One sentence.
         text: String,
     },
+    /// What the clocks' caps are before a tuning changes them; synced before the first is changed.
+    CapsKept {
+        /// The boot in which they are changed.
+        boot: Option<Boot>,
+        /// CPUs and their caps, kHz.
+        caps: Vec<(u32, u32)>,
+    },
+    /// The caps are as they were; written by the tuning, or by the program that found it dead.
+    CapsRestored {
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// From now on this core works alone, capped at this clock; synced.
+    ProbeStarted {
+        /// The core.
+        core: u32,
+        /// The multiplier of the cap.
+        multiplier: u32,
+        /// The cap, MHz.
+        cap_mhz: f64,
+        /// How much checked work at that clock is wanted, in seconds.
+        seconds: f64,
+        /// Whether it confirms what the search found.
+        confirms: bool,
+    },
+    /// It does not any more; synced.
+    ProbeEnded {
+        /// The core.
+        core: u32,
+    },
+    /// From now on the user's program runs beside the test.
+    BesideStarted {
+        /// When, RFC 3339.
+        at: String,
+        /// The line for the shell.
+        command: String,
+        /// The file that has what it says.
+        output: String,
+    },
+    /// It does not any more.
+    BesideEnded {
+        /// When, RFC 3339.
+        at: String,
+        /// Its exit code, where it has one.
+        exit: Option<i32>,
+        /// The signal that ended it, where one did.
+        signal: Option<i32>,
+        /// Whether we ended it.
+        stopped: bool,
+    },
     /// The run is asked to stop; synced at once.
     Interrupted {
         /// When, RFC 3339.
@@ -207,6 +257,9 @@ pub struct RunStarted {
     /// The user's pictures, by absolute path.
     #[serde(default)]
     pub images: Vec<String>,
+    /// The line for the shell that runs the user's program beside the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// The plan.
     pub plan: Plan,
 }

@@ -2,8 +2,10 @@
 
 pub mod activity;
 mod caches;
+pub mod cap;
 mod changes;
 pub mod clock;
+pub mod clock_model;
 mod cpu_list;
 mod cpuid;
 mod cycles;

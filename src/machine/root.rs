@@ -1,8 +1,8 @@
 //! Where descriptions of the machine are read from: the real root, or a folder with a recording or a model of one.
 
 use std::{
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -79,6 +79,20 @@ impl Root {
     pub fn modified_s(&self, path: &str) -> Option<i64> {
         let modified = fs::metadata(self.inside(path)?).ok()?.modified().ok()?;
         i64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+    }
+
+    /// Whether a file that is there can be written.
+    pub fn writable(&self, path: &str) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.existing(path)?).map(drop)
+    }
+
+    /// Writes a file that is there anew. For settings of the kernel's, which are files of one number.
+    pub fn rewrite(&self, path: &str, text: &str) -> io::Result<()> {
+        OpenOptions::new().write(true).truncate(true).open(self.existing(path)?)?.write_all(text.as_bytes())
+    }
+
+    fn existing(&self, path: &str) -> io::Result<PathBuf> {
+        self.inside(path).filter(|path| path.is_file()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// The names in a folder, sorted; those that are no text are left out. Empty if there is no such folder.

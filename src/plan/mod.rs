@@ -12,6 +12,7 @@ mod profile;
 mod prove;
 mod rounds;
 mod schedule;
+mod tune;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ pub use profile::{Profile, ProfileError, SEED_FORM, parse_seed};
 pub use prove::Work;
 pub use rounds::{Tallies, Tally, lacks, quick_seconds};
 pub use schedule::{Manner, Phase, Role, Schedule};
+pub use tune::{Known, Ladder, Probe, Told, Tuning};
 
 use crate::{machine::Machine, verdict::Hex};
 
@@ -57,6 +59,9 @@ pub struct Request {
     /// The multipliers at which cores are to be proven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expected>,
+    /// Where the highest clocks that pass are searched, instead of a plan's rounds, or a core that erred is tried lower after them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Tuning>,
 }
 
 /// The plan as the journal holds it.
@@ -109,7 +114,9 @@ impl Plan {
     pub fn seconds_from(&self, next: u32, machine: &Machine) -> f64 {
         match self {
             // Ends by its evidence, or with the first step still before it.
-            Self::Asked(request) if request.until_s.is_some() || next == 0 => request.seconds,
+            Self::Asked(request) if request.until_s.is_some() || self.tuning().is_some() || next == 0 => {
+                request.seconds
+            }
             _ => self.steps(machine).skip_while(|step| step.step < next).map(|step| step.seconds).sum(),
         }
     }
@@ -118,6 +125,24 @@ impl Plan {
     pub fn until_s(&self) -> Option<f64> {
         match self {
             Self::Asked(request) => request.until_s,
+            Self::Listed(_) => None,
+        }
+    }
+
+    /// What is asked of the tuning that the run is, if it is one.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.capping().filter(|tuning| !tuning.after_finding)
+    }
+
+    /// What is asked where a core is to be tried one step lower after a finding.
+    pub fn lowering(&self) -> Option<&Tuning> {
+        self.capping().filter(|tuning| tuning.after_finding)
+    }
+
+    /// What is asked of a run that caps clocks.
+    pub fn capping(&self) -> Option<&Tuning> {
+        match self {
+            Self::Asked(request) => request.tune.as_ref(),
             Self::Listed(_) => None,
         }
     }

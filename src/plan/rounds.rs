@@ -328,6 +328,7 @@ mod tests {
             seed: Hex(7),
             until_s: None,
             expect: vec![],
+            tune: None,
         }
     }
 

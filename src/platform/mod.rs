@@ -1,5 +1,7 @@
 //! The platform: everything that the OS does for us. One of the two rooms with `unsafe`.
 
+#[cfg(target_os = "linux")]
+mod company;
 mod cpuid;
 #[cfg(unix)]
 pub mod crash;
@@ -11,6 +13,8 @@ mod shared;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(target_os = "linux")]
+pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
 #[cfg(target_os = "linux")]

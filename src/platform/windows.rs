@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
-    sync::{LazyLock, atomic::AtomicU64},
+    sync::{LazyLock, atomic::AtomicU64, mpsc::Receiver},
     time::Instant,
 };
 
@@ -119,6 +119,26 @@ pub fn thread_usage(_process: u32, _thread: u64) -> Option<ThreadUsage> {
 /// Not there yet.
 pub fn spawn_pinned(_command: &mut Command, _cpus: &[u32]) -> io::Result<Child> {
     not_yet("a pinned worker")
+}
+
+/// Not there yet.
+pub fn shell_objects(_line: &str) -> Option<String> {
+    Some("a program beside the test is not in this version for Windows yet".into())
+}
+
+/// Not there yet.
+pub fn spawn_keeper(_command: &mut Command, _cpus: &[u32], _output: fs::File) -> io::Result<Child> {
+    not_yet("a program beside the test")
+}
+
+/// Not there yet.
+pub fn keep(_line: &str) -> io::Result<ProcessEnd> {
+    not_yet("a program beside the test")
+}
+
+/// Not there yet.
+pub fn hear_keeper(_said: impl io::Read + Send + 'static) -> io::Result<Receiver<ProcessEnd>> {
+    not_yet("a program beside the test")
 }
 
 /// How a process ended.

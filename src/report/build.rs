@@ -9,7 +9,7 @@ use super::{
 use crate::{
     journal::record::{Evidence, RunStarted},
     machine::{Core, format_cpu_list},
-    plan::Plan,
+    plan::{Plan, Told},
     verdict::{
         Cause, Class, CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, duration,
         errors_of, expected_of, missed, passes,
@@ -46,6 +46,7 @@ impl Report {
             supervisor_share: (outcome.supervisor.1 > 0)
                 .then(|| outcome.supervisor.0 as f64 / outcome.supervisor.1 as f64),
             sensors: sensors(outcome),
+            beside: outcome.beside.clone(),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
@@ -143,7 +144,7 @@ fn sensors(outcome: &Outcome) -> Vec<SensorReport> {
 }
 
 /// Weighted by how often each value was read.
-fn spread(values: &BTreeMap<u32, u64>) -> Option<Spread> {
+pub(super) fn spread(values: &BTreeMap<u32, u64>) -> Option<Spread> {
     let total: u128 = values.values().map(|&count| u128::from(count)).sum();
     let (&min, &max) = (values.keys().next()?, values.keys().next_back()?);
     let mut seen = 0;
@@ -223,6 +224,14 @@ fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     let name = |core: u32| {
         run.machine.cores.iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.short.clone())
     };
+    for probe in outcome.tuned.probes.iter().filter(|_| run.plan.lowering().is_some()) {
+        let (name, lower, said) = (name(probe.core), probe.multiplier, probe.sentence(outcome));
+        advice.push(match probe.told(outcome) {
+            Some(Told::Pass) => format!("{name}: fails at {}x, passes at {lower}x ({said}).", lower + 1),
+            Some(Told::Fail) => format!("{name}: fails at {}x, and at {lower}x too ({said}).", lower + 1),
+            _ => format!("{name}: fails at {}x; at {lower}x nothing is known ({said}).", lower + 1),
+        });
+    }
     if run.drill {
         advice.push("This was a drill: the fault was injected on purpose, and says nothing about the machine.".into());
         return advice;

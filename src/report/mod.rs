@@ -9,6 +9,7 @@ pub mod screen;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod tune;
 mod waits;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ pub use waits::{Lateness, WaitsReport};
 
 use crate::{
     machine::Machine,
-    verdict::{CoreVerdict, Diagnosis, Finding, Hex, Interruption, OpenStep, Pass},
+    verdict::{BesideOutcome, CoreVerdict, Diagnosis, Finding, Hex, Interruption, OpenStep, Pass},
 };
 
 /// The schema's name; fields may be added, never re-used (`docs/report.schema.json`).
@@ -68,6 +69,9 @@ pub struct Report {
     /// Voltage and power as they were sampled.
     #[serde(default)]
     pub sensors: Vec<SensorReport>,
+    /// The user's program beside the test, in the last session; null without one.
+    #[serde(default)]
+    pub beside: Option<BesideOutcome>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running, if the run never ended.

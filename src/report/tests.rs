@@ -57,6 +57,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         supervisor_cpu_s: None,
         supervisor_share: None,
         sensors: Vec::new(),
+        beside: None,
         interruptions: Vec::new(),
         open_step: None,
         advice: Vec::new(),

@@ -26,6 +26,9 @@ pub fn render(report: &Report) -> String {
     out += &inside::lines(report);
     out += &heat(report);
     out += &sensors(report);
+    if let Some(beside) = &report.beside {
+        let _ = writeln!(out, "{}", wrapped(&format!(" beside: {}", beside.command), "   "));
+    }
     out += &diagnosis::lines(report);
     out += &meaning::lines(report);
     out.push('\n');

@@ -12,7 +12,11 @@ use super::HEARTBEAT_NS;
 use crate::{
     frame::FrameError,
     journal::{self, FileStore, JOURNAL_FILE, Journal, JournalError, Record, record::RunStarted},
-    machine::traces::Traces,
+    machine::{
+        Root, boot,
+        cap::{self, Cpufreq},
+        traces::Traces,
+    },
     verdict::{
         Class, Finding, Loss, LossReason, Outcome,
         loss::{DeadRun, weigh},
@@ -127,6 +131,27 @@ impl Found {
         let at = self.outcome.standing.last_seen.clone();
         self.book(Record::BrokenOff { at, reason: loss.reason, why: loss.why.clone() })?;
         Ok(Some(loss))
+    }
+
+    /// Sets back the clocks' caps that a tuning changed and had no time to set back; says what was done. After another boot
+    /// they are the kernel's own again.
+    pub fn restore_caps(&mut self) -> Result<Option<String>, AftermathError> {
+        let Some(kept) = self.outcome.tuned.caps.clone() else { return Ok(None) };
+        let root = self.run.plan.capping().and_then(|tuning| tuning.root.as_deref());
+        let root = root.map_or_else(Root::real, |dir| Root::at(Path::new(dir)));
+        let id = self.run.run.clone();
+        let rebooted = kept.boot.zip(boot(&root)).is_some_and(|(then, now)| then.id != now.id);
+        let said = if rebooted {
+            format!("Run {id} had capped clocks; the reset has undone that.")
+        } else if let Err(why) = cap::set_all(&Cpufreq(root), &kept.caps) {
+            // Still to be done, by whoever may.
+            return Ok(Some(format!("Run {id} has left clocks capped: {why}.")));
+        } else {
+            format!("Run {id} had left clocks capped; their caps are set back.")
+        };
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.book(Record::CapsRestored { at })?;
+        Ok(Some(said))
     }
 
     /// Whom a reset points at: the cores that the hardware names, and those that were under load.

@@ -15,10 +15,10 @@ use std::{
 
 use crate::{
     frame::{FrameError, FrameReader, encode},
-    machine::{Core, format_cpu_list},
+    machine::{Core, clock_model::ClockModel, format_cpu_list},
     platform::{self, ProcessEnd, SharedWords, ThreadUsage},
     worker::{
-        BATON_WORDS, Baton, Injection, TURN_WORDS,
+        BATON_WORDS, Baton, Fault, Injection, TURN_WORDS,
         protocol::{FromWorker, ToWorker},
         slot::SLOT_WORDS,
     },
@@ -106,6 +106,8 @@ pub struct ProcessHost {
     run: Option<(PathBuf, u32)>,
     /// What is handed from core to core, once a worker was started.
     baton: Option<SharedWords>,
+    /// Cores that clock and err as a model says, in this kernel.
+    model: Option<(ClockModel, String)>,
 }
 
 /// Lets another thread end the wait for the next event with [`Event::Interrupt`].
@@ -123,7 +125,32 @@ impl ProcessHost {
     /// session of it vanish.
     pub fn new(bclk_mhz: f64, images: Vec<PathBuf>, run: Option<(PathBuf, u32)>) -> Self {
         let (hearing, heard) = channel();
-        Self { processes: BTreeMap::new(), heard, hearing, generation: 0, bclk_mhz, images, run, baton: None }
+        Self {
+            processes: BTreeMap::new(),
+            heard,
+            hearing,
+            generation: 0,
+            bclk_mhz,
+            images,
+            run,
+            baton: None,
+            model: None,
+        }
+    }
+
+    /// Lets every worker's clock follow a model of it, and the worker of a core err in `kernel` where the model says so.
+    pub fn follow(&mut self, model: ClockModel, kernel: String) {
+        self.model = Some((model, kernel));
+    }
+
+    fn say_model(&self, core: &Core, command: &mut Command) {
+        let (Some((model, kernel)), Some(&cpu)) = (&self.model, core.cpus.first()) else { return };
+        command.arg("--model-clock").arg(model.cap_of(cpu));
+        command.arg("--model-reaches").arg(model.reaches_mhz(core.core).to_string());
+        if let Some(mhz) = model.errs_above_mhz(core.core) {
+            command.arg("--drill-kernel").arg(kernel).arg("--drill-fault").arg(Fault::AboveClock.name());
+            command.arg("--drill-above").arg(mhz.to_string());
+        }
     }
 
     /// For the handler of Ctrl-C.
@@ -147,6 +174,7 @@ impl ProcessHost {
         for image in &self.images {
             command.arg("--image").arg(image);
         }
+        self.say_model(core, &mut command);
         if let Some(drill) = drill {
             command.arg("--drill-kernel").arg(&drill.kernel).arg("--drill-fault").arg(drill.fault.name());
             if let Some(cpu) = drill.beside {

@@ -4,6 +4,7 @@
 
 pub mod aftermath;
 pub mod bench;
+pub mod beside;
 mod chase;
 mod crew;
 pub mod death;
@@ -19,6 +20,7 @@ pub mod seams;
 mod seat;
 mod stamps;
 mod stray;
+pub mod tune;
 pub mod watchdog;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -34,12 +36,14 @@ use crate::{
     },
 };
 
+use beside::Beside;
 use crew::Member;
 use host::{Event, ROVER, WorkerHost};
 use ledger::Ledger;
 pub use resume::SoFar;
 use seams::{Clock, Pinner, Sensors, View};
 use seat::seat;
+use tune::Capping;
 
 const MS: u64 = 1_000_000;
 /// How often the watchdog looks.
@@ -89,6 +93,10 @@ pub struct Setup<'a> {
     pub pinner: Box<dyn Pinner>,
     /// How hot it is.
     pub sensors: Box<dyn Sensors>,
+    /// How clocks are capped, where they are tuned.
+    pub capping: Option<Capping>,
+    /// The user's program that runs beside the test.
+    pub beside: Option<Box<dyn Beside>>,
     /// What outlives us, its opening record written.
     pub journal: Journal,
     /// Who looks on.
@@ -105,6 +113,10 @@ pub struct Supervisor<'a> {
     pinner: Box<dyn Pinner>,
     sensors: Box<dyn Sensors>,
     sampler: power::Sampler,
+    capping: Option<Capping>,
+    /// Whether the caps are not what they were.
+    capped: bool,
+    beside: Option<Box<dyn Beside>>,
     journal: Journal,
     view: &'a mut dyn View,
     outcome: Outcome,
@@ -149,6 +161,9 @@ impl<'a> Supervisor<'a> {
             pinner: setup.pinner,
             sensors: setup.sensors,
             sampler: power::Sampler::default(),
+            capping: setup.capping,
+            capped: false,
+            beside: setup.beside,
             journal: setup.journal,
             view: setup.view,
             next_finding: outcome.next_finding(),
@@ -173,12 +188,30 @@ impl<'a> Supervisor<'a> {
             None => supervisor.outcome.apply(&Record::RunStarted(Box::new(supervisor.run.clone()))),
             Some((boot, changes)) => supervisor.go_on(boot, changes),
         }
+        supervisor.book_company();
         supervisor.work_through();
         supervisor.outcome
     }
 
     fn work_through(&mut self) {
         let run = self.run.clone();
+        match run.plan.tuning() {
+            Some(tuning) => self.tune(tuning),
+            None => self.work_through_rounds(&run),
+        }
+        self.book_evidence();
+        self.finished = !self.stop;
+        self.dismiss();
+        self.end_company();
+        self.end_tuning();
+        let cpu_ns = self.clock.own_cpu_ns().saturating_sub(self.own_cpu_ns);
+        self.book(Record::Supervisor { cpu_ns, wall_ns: self.clock.now_ns().saturating_sub(self.started_ns) }, false);
+        if self.finished {
+            self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
+        }
+    }
+
+    fn work_through_rounds(&mut self, run: &RunStarted) {
         let next = self.outcome.standing.next_step;
         let mut rounds = run.plan.rounds(&run.machine);
         'plan: while let Some(steps) = rounds.next(&self.tallies()) {
@@ -190,14 +223,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         self.try_suspects_alone();
-        self.book_evidence();
-        self.finished = !self.stop;
-        self.dismiss();
-        let cpu_ns = self.clock.own_cpu_ns().saturating_sub(self.own_cpu_ns);
-        self.book(Record::Supervisor { cpu_ns, wall_ns: self.clock.now_ns().saturating_sub(self.started_ns) }, false);
-        if self.finished {
-            self.book(Record::RunEnded { at: self.clock.timestamp() }, true);
-        }
+        self.lower_those_that_erred();
     }
 
     /// What is known of all work so far.
@@ -307,7 +333,7 @@ impl<'a> Supervisor<'a> {
     /// One step of work; broken off for investigations, then gone on with.
     fn work(&mut self, step: &Step) {
         let mut left_ns = ((step.seconds * 1e9) as u64).saturating_sub(self.cool(step));
-        while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() {
+        while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() && !self.probe_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
             self.host.reset_baton();
             for core in self.workers_of(step) {
@@ -425,6 +451,7 @@ impl<'a> Supervisor<'a> {
             self.last_tick_ns = now;
             self.watch(now);
             self.sample_if_due(now);
+            self.watch_company();
             if now >= self.last_beat_ns + HEARTBEAT_NS {
                 self.book_evidence_if_due();
                 self.beat(true);
@@ -464,6 +491,20 @@ impl<'a> Supervisor<'a> {
             }
             Record::Note { text } | Record::Suspicion { why: text, .. } | Record::GivenUp { why: text, .. } => {
                 self.view.note(text);
+            }
+            Record::ProbeEnded { core } => {
+                if let (Some(probe), Some(member)) = (self.outcome.tuned.probes.last(), self.crew.get(core)) {
+                    let (name, at) = (&member.core.short, probe.multiplier);
+                    self.view.note(&format!("{name} at {at}x: {}", probe.sentence(&self.outcome)));
+                }
+            }
+            Record::BesideStarted { command, output, .. } => {
+                self.view.note(&format!("beside the test: {command}; what it says is in {output}"));
+            }
+            Record::BesideEnded { stopped: false, .. } => {
+                if let Some(text) = self.outcome.notes.last() {
+                    self.view.note(text);
+                }
             }
             _ => {}
         }

@@ -33,6 +33,9 @@ impl Supervisor<'_> {
         self.before_s = began.zip(seconds(&at)).map_or(0.0, |(began, now)| (now - began).max(0) as f64);
         self.book(Record::Resumed { at, journal: JOURNAL_VERSION, version, boot }, true);
         changes.into_iter().for_each(|change| self.note(change));
+        if self.run.plan.tuning().is_some() {
+            self.begin_tuning();
+        }
         self.take_up_findings();
         for core in self.crew.keys().copied().collect::<Vec<_>>() {
             if self.crew[&core].core.testable.is_empty() {
@@ -44,7 +47,10 @@ impl Supervisor<'_> {
                 self.crew.entry(core).and_modify(Member::retire);
             }
         }
-        self.retire_those_that_take_the_machine_down();
+        // A core that is tuned has its next probe at a lower clock.
+        if self.run.plan.tuning().is_none() {
+            self.retire_those_that_take_the_machine_down();
+        }
         if self.outcome.standing.next_step == 0 {
             return;
         }

@@ -133,6 +133,7 @@ mod tests {
             seed,
             until_s: None,
             expect,
+            tune: None,
         };
         RunStarted {
             journal: 2,
@@ -146,6 +147,7 @@ mod tests {
             cores,
             not_tested: NotTested::new(),
             images: vec![],
+            beside: None,
             plan: Plan::Asked(request),
         }
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, LossReason, expect, finding::Class};
+use super::{Finding, LossReason, Tuned, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Inside, Record, RunStarted, Waits},
     machine::Boot,
     plan::{EXTRA_STEPS, INVESTIGATION, Load, PRE_PASS, Step},
+    platform::signal_name,
 };
 
 /// The verdict of a core.
@@ -107,6 +108,23 @@ pub struct Interruption {
     pub cores: Vec<u32>,
 }
 
+/// A program of the user's that ran beside the test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BesideOutcome {
+    /// The line for the shell.
+    pub command: String,
+    /// When, RFC 3339.
+    pub started: String,
+    /// When, RFC 3339; null if nobody saw its end.
+    pub ended: Option<String>,
+    /// Its exit code, where it has one.
+    pub exit: Option<i32>,
+    /// The signal that ended it, where one did.
+    pub signal: Option<i32>,
+    /// Whether the test ended it; if not, it ended by itself.
+    pub stopped: bool,
+}
+
 /// Everything that a journal says, folded.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -130,6 +148,8 @@ pub struct Outcome {
     pub millivolts: BTreeMap<u32, u64>,
     /// Power by package: watts and how often.
     pub watts: BTreeMap<u32, BTreeMap<u32, u64>>,
+    /// The user's program beside the test, in the last session.
+    pub beside: Option<BesideOutcome>,
     /// Breaks in the run.
     pub interruptions: Vec<Interruption>,
     /// What was running when the journal ended.
@@ -138,6 +158,8 @@ pub struct Outcome {
     pub ended: Option<String>,
     /// What is needed to go on with it.
     pub standing: Standing,
+    /// What came of a tuning.
+    pub tuned: Tuned,
 }
 
 /// Where a run stands, and what is known of its last sign of life.
@@ -304,6 +326,12 @@ impl Outcome {
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
             Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
             Record::Note { text } => self.notes.push(text.clone()),
+            Record::BesideStarted { at, command, .. } => {
+                let (command, started) = (command.clone(), at.clone());
+                self.beside =
+                    Some(BesideOutcome { command, started, ended: None, exit: None, signal: None, stopped: false });
+            }
+            Record::BesideEnded { at, exit, signal, stopped } => self.company_ends(at, *exit, *signal, *stopped),
             Record::Interrupted { at, why } => {
                 self.standing.settled = true;
                 self.break_off(at, LossReason::Interrupted, why.clone());
@@ -319,7 +347,12 @@ impl Outcome {
                 self.standing.settled = true;
                 self.ended = Some(at.clone());
             }
+            Record::CapsKept { .. }
+            | Record::CapsRestored { .. }
+            | Record::ProbeStarted { .. }
+            | Record::ProbeEnded { .. } => {}
         }
+        self.tuned.apply(record, &self.standing.keys);
     }
 
     /// The number of the next finding.
@@ -346,6 +379,21 @@ impl Outcome {
         for &(core, count) in throttled {
             let sum = self.cores.entry(core).or_default().throttled.get_or_insert(0);
             *sum = sum.saturating_add(count);
+        }
+    }
+
+    fn company_ends(&mut self, at: &str, exit: Option<i32>, signal: Option<i32>, stopped: bool) {
+        let Some(beside) = &mut self.beside else { return };
+        *beside = BesideOutcome { ended: Some(at.to_owned()), exit, signal, stopped, ..beside.clone() };
+        if !stopped {
+            let how = match (exit, signal) {
+                (Some(0), _) => "with exit code 0".to_owned(),
+                (Some(code), _) => format!("with exit code {code}: it failed"),
+                (None, Some(signal)) => format!("by {}", signal_name(signal)),
+                (None, None) => "nobody knows how".to_owned(),
+            };
+            let text = format!("{} ended by itself at {at}, {how}; the test went on without it", beside.command);
+            self.notes.push(text);
         }
     }
 

@@ -9,11 +9,13 @@ pub mod jury;
 pub mod loss;
 mod pass;
 mod poisson;
+pub mod tune;
 
 pub use cause::Cause;
 pub use diagnosis::{Diagnosis, diagnose};
 pub use expect::{Missed, expected_of, missed, proven_s};
 pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
-pub use fold::{CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
+pub use fold::{BesideOutcome, CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, Standing};
 pub use loss::{Loss, LossReason};
 pub use pass::{Pass, beside_blocks, catches, catches_every_s, duration, errors_of, passes, sentence};
+pub use tune::{KeptCaps, ProbeOutcome, Tuned, known};

@@ -147,11 +147,11 @@ fn is_of(finding: &Finding, core: u32) -> bool {
 }
 
 /// Whether a block of work saw it, which then counted it in its evidence. A dead worker's is not there, nor are votes.
-fn in_a_block(finding: &Finding) -> bool {
+pub(super) fn in_a_block(finding: &Finding) -> bool {
     finding.iteration.is_some() && !ends_a_worker(finding.class)
 }
 
-fn ends_a_worker(class: Class) -> bool {
+pub(super) fn ends_a_worker(class: Class) -> bool {
     matches!(class, Class::Crash | Class::Hang | Class::MachineCheck | Class::LostToReset)
 }
 

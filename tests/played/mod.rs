@@ -423,6 +423,8 @@ impl Play<'_> {
             clock: Box::new(PlayedClock(now)),
             pinner: Box::new(Nowhere),
             sensors: Box::new(Nowhere),
+            capping: None,
+            beside: None,
             journal,
             view: self.view,
         })
@@ -445,6 +447,7 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
         seed: Hex(1),
         until_s,
         expect: vec![],
+        tune: None,
     };
     RunStarted {
         journal: JOURNAL_VERSION,
@@ -458,6 +461,7 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
         cores: cores.to_vec(),
         not_tested: Vec::new(),
         images: Vec::new(),
+        beside: None,
         plan: Plan::Asked(request),
     }
 }

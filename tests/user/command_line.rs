@@ -53,13 +53,7 @@ fn what_cannot_be_is_refused_in_one_line() {
 
 #[test]
 fn what_later_versions_bring_is_refused_in_one_line() {
-    for args in [
-        &["run", "--beside", "true"][..],
-        &["run", "--html", "x.html"],
-        &["exec", "--", "true"],
-        &["tune"],
-        &["doctor"],
-    ] {
+    for args in [&["run", "--html", "x.html"][..], &["exec", "--", "true"], &["doctor"]] {
         refuses(args, "not in this version yet");
     }
 }

@@ -1,6 +1,8 @@
 //! What a user sees: the command line, faults, crashes, interrupts, journals, machines.
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod beside;
 mod command_line;
 mod common;
 mod drills;
@@ -20,5 +22,7 @@ mod plans;
 mod profiles;
 mod schema;
 mod trees;
+#[cfg(target_os = "linux")]
+mod tune;
 #[cfg(unix)]
 mod workers;

@@ -1,5 +1,5 @@
 //! `docs/report.schema.json` holds for every report that these tests see, and knows every field of it; `docs/bench.schema.json`
-//! likewise for what `bench` writes.
+//! and `docs/tune.schema.json` likewise for what `bench` and `tune` write.
 //!
 //! A checker of the few keywords that the schema uses, instead of a library of fifty crates; it refuses any other keyword.
 
@@ -17,6 +17,13 @@ pub fn check_bench(report: &Value) {
     let schema = serde_json::from_str(include_str!("../../docs/bench.schema.json")).expect("JSON");
     let wrong = violations(&schema, report);
     assert!(wrong.is_empty(), "docs/bench.schema.json and the report disagree:\n{}", wrong.join("\n"));
+}
+
+/// The same for what `tune` writes.
+pub fn check_tune(report: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/tune.schema.json")).expect("JSON");
+    let wrong = violations(&schema, report);
+    assert!(wrong.is_empty(), "docs/tune.schema.json and the report disagree:\n{}", wrong.join("\n"));
 }
 
 fn schema() -> Value {
