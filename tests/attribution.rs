@@ -10,9 +10,13 @@ use std::{
 
 use oddcore::{
     journal::Store,
+    machine::{
+        hardware_log::{HardwareNews, MemoryErrors},
+        traces::MachineCheck,
+    },
     plan::Step,
     supervisor::seams::View,
-    verdict::{Again, Amendment, CoreVerdict, Finding, Hex, Outcome, Repeat, Tally},
+    verdict::{Again, Amendment, Class, CoreVerdict, Finding, Hex, Outcome, Repeat, Tally},
 };
 use oddcore_kernels::Isa;
 use played::{Manner, Play, RIGHT, SIGKILL, SIGSEGV, play};
@@ -210,12 +214,54 @@ impl View for Diary {
 }
 
 #[test]
+fn a_machine_check_is_booked_on_the_core_that_it_names() {
+    let reported = |cpu, status: u64| MachineCheck {
+        at_s: 1_767_225_600,
+        apic: None,
+        cpu: Some(cpu),
+        bank: 0,
+        status,
+        uncorrected: status >> 61 & 1 == 1,
+    };
+    let play = |checks: Vec<MachineCheck>, memory: Vec<MemoryErrors>| {
+        let (store, view) = (Box::new(played::Nowhere), &mut played::Nowhere);
+        let hardware = HardwareNews { checks, memory };
+        let seconds = 4.0;
+        Play { manners: &[RIGHT; 2], seconds, store, so_far: None, view, until_s: None, hardware }.run()
+    };
+    // Reported in the pre-pass, while both are under test.
+    let outcome = play(vec![reported(1, 0xb200_0000_0000_0005)], vec![]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail], 1));
+    let [finding] = &outcome.findings[..] else { panic!("{:?}", outcome.findings) };
+    assert_eq!((finding.core, finding.class, finding.cpu), (Some(1), Class::MachineCheck, Some(1)));
+
+    let corrected = play(vec![reported(0, 0x9000_0000_0000_0005), reported(0, 0x9000_0000_0000_0005)], vec![]);
+    assert_eq!(verdicts(&corrected), (vec![Pass, Pass], 0), "a warning");
+    assert_eq!((corrected.cores[&0].corrected_errors, corrected.cores[&1].corrected_errors), (2, 0));
+    assert!(corrected.notes[0].contains("a warning, which changes no verdict"), "{:?}", corrected.notes);
+
+    let memory = MemoryErrors { controller: "mc0".into(), corrected: 3, uncorrected: 1 };
+    let outcome = play(vec![reported(0, 0xb200_0000_0000_009f)], vec![memory]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Pass], 0), "the memory's");
+    assert_eq!((outcome.hardware_errors, outcome.cores[&0].corrected_errors), (5, 0));
+}
+
+#[test]
 fn findings_are_on_the_disk_before_the_screen_and_share_a_sync() {
     use Seen::{Shown, Synced, Written};
     let diary = Diary::default();
     let manners = [Manner { wrong_golden: 1, findings: 10, ..RIGHT }];
     let (store, view) = (Box::new(diary.clone()), &mut diary.clone());
-    let outcome = Play { manners: &manners, seconds: 4.0, store, so_far: None, view, until_s: None }.run();
+    let outcome = Play {
+        manners: &manners,
+        seconds: 4.0,
+        store,
+        so_far: None,
+        view,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    }
+    .run();
     let seen = diary.0.lock().expect("one thread");
     let first = seen.iter().position(|&seen| seen == Written).expect("findings");
     let together = [[Written; 10].as_slice(), &[Synced], &[Shown; 10]].concat();

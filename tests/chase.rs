@@ -4,6 +4,7 @@
 mod played;
 
 use oddcore::{
+    machine::hardware_log::HardwareNews,
     plan::{Ceiling, Step, Try},
     supervisor::seams::View,
     verdict::{Amendment, CoreVerdict, Finding, Outcome},
@@ -35,9 +36,16 @@ const DAYS: f64 = 2.5;
 fn night(reaches: Reaches) -> (Vec<Option<Try>>, Outcome) {
     let (mut steps, store) = (Steps::default(), Box::new(Nowhere));
     let manners = [Manner { chased: Some((60, reaches)), ..RIGHT }, RIGHT];
-    let outcome =
-        Play { manners: &manners, seconds: DAYS * 86_400.0, store, so_far: None, view: &mut steps, until_s: None }
-            .run();
+    let outcome = Play {
+        manners: &manners,
+        seconds: DAYS * 86_400.0,
+        store,
+        so_far: None,
+        view: &mut steps,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    }
+    .run();
     (steps.0, outcome)
 }
 

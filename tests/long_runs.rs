@@ -13,6 +13,7 @@ use std::{
 
 use oddcore::{
     journal::Store,
+    machine::hardware_log::HardwareNews,
     verdict::{CoreVerdict, Outcome, catches},
 };
 use played::{Manner, Nowhere, Play, RIGHT};
@@ -42,6 +43,7 @@ fn a_days_journal_stays_below_20_mb() {
             so_far: None,
             view: &mut Nowhere,
             until_s: None,
+            hardware: HardwareNews::default(),
         };
         let outcome = play.run();
         assert_eq!(outcome.exit_code(), 0);
@@ -55,7 +57,16 @@ fn a_days_journal_stays_below_20_mb() {
 /// A run that ends by its evidence, in a year at the latest.
 fn until(manners: &[Manner], until_s: f64) -> Outcome {
     let (store, view) = (Box::new(Nowhere), &mut Nowhere);
-    Play { manners, seconds: 365.0 * 86_400.0, store, so_far: None, view, until_s: Some(until_s) }.run()
+    Play {
+        manners,
+        seconds: 365.0 * 86_400.0,
+        store,
+        so_far: None,
+        view,
+        until_s: Some(until_s),
+        hardware: HardwareNews::default(),
+    }
+    .run()
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::{
 
 use oddcore::{
     journal::{FileStore, JOURNAL_FILE, Store},
+    machine::hardware_log::HardwareNews,
     machine::{Boot, traces::Traces},
     plan::Step,
     supervisor::{
@@ -98,7 +99,16 @@ fn checks(outcome: &Outcome) -> u64 {
 fn record(manners: &[Manner]) -> Tape {
     let mut tape = Tape::default();
     let store = Box::new(tape.clone());
-    Play { manners, seconds: SECONDS, store, so_far: None, view: &mut tape, until_s: None }.run();
+    Play {
+        manners,
+        seconds: SECONDS,
+        store,
+        so_far: None,
+        view: &mut tape,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    }
+    .run();
     tape
 }
 
@@ -145,7 +155,16 @@ fn resume(found: Found, folder: &Path, manners: &[Manner], view: &mut Tape) -> O
     drop(found.journal);
     let store = Box::new(FileStore::open(&folder.join(JOURNAL_FILE)).expect("free again"));
     let so_far = SoFar { outcome: found.outcome, boot: boot_after(1).boot, changes: Vec::new() };
-    Play { manners, seconds: SECONDS, store, so_far: Some((so_far, records)), view, until_s: None }.run()
+    Play {
+        manners,
+        seconds: SECONDS,
+        store,
+        so_far: Some((so_far, records)),
+        view,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    }
+    .run()
 }
 
 fn aftermath_records(folder: &Path) -> u64 {

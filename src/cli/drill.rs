@@ -10,7 +10,7 @@ use super::{
 use crate::{
     machine::Machine,
     plan::{Load, Request},
-    platform,
+    platform::{self, Priority},
     supervisor::Drill,
     verdict::Hex,
     worker::{Fault, Injection},
@@ -90,6 +90,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         request,
         images: vec![],
         beside: None,
+        priority: Priority::Normal,
         drill: Some(drill.clone()),
         tune: None,
         place: args.place,

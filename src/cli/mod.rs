@@ -6,6 +6,7 @@ mod drill;
 mod dry_run;
 mod duration;
 mod kernels;
+mod merge;
 mod output;
 mod picture;
 mod profile;
@@ -22,7 +23,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     machine::{clock_model, parse_cpu_list},
-    platform, worker,
+    platform::{self, Priority},
+    worker,
 };
 
 /// Why a command could not do its work; always exit code 2, one line.
@@ -98,6 +100,8 @@ enum Command {
     Resume(resume::ResumeArgs),
     /// Each kernel's throughput on each core, as a share of what that core's instructions allow.
     Bench(bench::BenchArgs),
+    /// The JSON reports of many machines as one.
+    Merge(merge::MergeArgs),
     /// Any deterministic program on each core in turn.
     Exec(Later),
     /// Each core's highest clock that passes.
@@ -137,6 +141,8 @@ struct WorkerArgs {
     session: u32,
     #[arg(long)]
     baton: Option<String>,
+    #[arg(long, default_value = "normal")]
+    priority: Priority,
     #[arg(long)]
     image: Vec<PathBuf>,
     #[arg(long, requires = "drill_fault")]
@@ -174,6 +180,7 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Kernel(args)) => kernels::kernel(&args),
         Some(Command::Resume(args)) => resume::resume(args),
         Some(Command::Bench(args)) => bench::bench(&args),
+        Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Exec(_)) => not_yet("oddcore exec"),
         Some(Command::Tune(args)) => tune::tune(args),
         Some(Command::Doctor(_)) => not_yet("oddcore doctor"),
@@ -202,6 +209,7 @@ fn start_worker(args: WorkerArgs) -> Result<u8, CliError> {
         session: args.session,
         baton: args.baton,
         roams: args.roams,
+        priority: args.priority,
         drill: args.drill_kernel.zip(args.drill_fault).map(|(kernel, fault)| worker::Injection {
             kernel,
             fault,

@@ -20,7 +20,7 @@ use crate::{
     },
     machine::{self, Machine, Root},
     plan::{self, Load, Plan, Request, SEED_FORM},
-    platform,
+    platform::{self, Priority},
     supervisor::{
         Drill,
         seams::{Clock, SystemClock},
@@ -68,6 +68,10 @@ pub struct RunArgs {
     /// Seed of the plan; decimal or 0x...
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
+    /// Of the workers: low gives way to whatever else runs, idle to all of it. A core that others use is tested less, and
+    /// rarely at its top clock.
+    #[arg(long, value_name = "CLASS", value_enum, default_value = "normal")]
+    priority: Priority,
     #[command(flatten)]
     pub place: PlaceArgs,
     /// After the plan cap each core that erred one step lower, and work there for a minute; needs the right to set the cap.
@@ -169,7 +173,8 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
         let (lowering, with) = tune::after_finding(&machine, &request, args.place.root.as_deref())?;
         (request.tune, tune) = (Some(lowering), Some(with));
     }
-    let job = Job { profile, request, images: args.image, beside: args.beside, drill: None, tune, place: args.place };
+    let (images, beside, priority, place) = (args.image, args.beside, args.priority, args.place);
+    let job = Job { profile, request, images, beside, priority, drill: None, tune, place };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())
 }
@@ -184,6 +189,8 @@ pub struct Job {
     pub images: Vec<PathBuf>,
     /// A line for the shell: what runs beside the test.
     pub beside: Option<String>,
+    /// The workers'.
+    pub priority: Priority,
     /// A drill.
     pub drill: Option<Drill>,
     /// What it takes to tune.
@@ -220,6 +227,7 @@ impl Job {
             not_tested,
             images,
             beside: self.beside,
+            priority: self.priority,
             plan: Plan::Asked(self.request),
         };
         let journal = Journal::begin(Box::new(store), &run).map_err(|source| {

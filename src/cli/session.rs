@@ -8,9 +8,10 @@ use crate::{
     machine::{
         Root,
         cap::{self, Cpufreq},
+        hardware_log::HardwareLog,
         sensors::Sensors,
     },
-    platform,
+    platform::{self, KeepAwake},
     report::{Report, screen::Screen, text, tune::TuneReport},
     supervisor::{
         Drill, Setup, SoFar, Supervisor,
@@ -57,7 +58,8 @@ impl Session {
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();
-        let mut host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)));
+        let mut host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)))
+            .with_priority(self.run.priority);
         let (capping, model) = self.tune.map_or((None, None), |tune| (Some(tune.capping), tune.model));
         if let (Some(model), Some(kernel)) = (model, self.run.plan.kernels().first()) {
             host.follow(model, kernel.clone());
@@ -70,6 +72,8 @@ impl Session {
             .map_err(platform_error("the handler of Ctrl-C cannot be set"))?;
         let beside = self.run.beside.as_deref().map(|command| start_beside(command, &folder)).transpose()?;
         let sensors = Box::new(Sensors::find(&self.root, &self.run.machine.cores));
+        // A machine without such a thing stays awake by its settings; `oddcore doctor` says so.
+        let _awake = KeepAwake::begin("every core is being tested");
         let outcome = Supervisor::run(Setup {
             run: self.run,
             so_far: self.so_far,
@@ -81,6 +85,7 @@ impl Session {
             sensors,
             capping,
             beside,
+            hardware: Box::new(HardwareLog::follow(&self.root)),
             journal,
             view: &mut screen,
         });

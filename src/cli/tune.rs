@@ -17,7 +17,7 @@ use crate::{
         clock_model::{ClockModel, MODEL_FILE},
     },
     plan::{Ladder, Load, Request, Tuning},
-    platform,
+    platform::{self, Priority},
     supervisor::tune::Capping,
     verdict::Hex,
 };
@@ -76,6 +76,7 @@ pub fn tune(args: TuneArgs) -> Result<u8, CliError> {
         request,
         images: vec![],
         beside: None,
+        priority: Priority::Normal,
         drill: None,
         tune: Some(Tune { capping, model }),
         place: args.place,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     machine::{Boot, Machine},
     plan::{Plan, Step},
+    platform::Priority,
     verdict::{Amendment, Class, Finding, Hex, LossReason},
 };
 
@@ -108,6 +109,15 @@ pub enum Record {
         /// By package: watts, on average since the last sample.
         #[serde(default)]
         watts: Vec<(u32, f64)>,
+    },
+    /// The hardware reported errors that blame no core: corrected ones, and those of the memory or of a device.
+    HardwareErrors {
+        /// The core that the report names.
+        core: Option<u32>,
+        /// How many.
+        count: u64,
+        /// In words.
+        text: String,
     },
     /// Something went wrong; synced at once.
     Finding(Box<Finding>),
@@ -260,6 +270,9 @@ pub struct RunStarted {
     /// The line for the shell that runs the user's program beside the test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
+    /// The workers'.
+    #[serde(default)]
+    pub priority: Priority,
     /// The plan.
     pub plan: Plan,
 }

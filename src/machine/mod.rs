@@ -10,6 +10,7 @@ mod cpu_list;
 mod cpuid;
 mod cycles;
 mod groups;
+pub mod hardware_log;
 mod idle;
 mod kinds;
 mod labels;

@@ -75,6 +75,11 @@ impl Root {
         Some(bytes)
     }
 
+    /// How many bytes a file has.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        self.open(path)?.metadata().ok().map(|file| file.len())
+    }
+
     /// When a file was last written, seconds since 1970.
     pub fn modified_s(&self, path: &str) -> Option<i64> {
         let modified = fs::metadata(self.inside(path)?).ok()?.modified().ok()?;

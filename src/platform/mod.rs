@@ -6,8 +6,11 @@ mod cpuid;
 #[cfg(unix)]
 pub mod crash;
 mod cycles;
+mod keep_awake;
+mod kernel_messages;
 #[cfg(target_os = "linux")]
 mod linux;
+mod priority;
 #[cfg(unix)]
 mod shared;
 #[cfg(windows)]
@@ -17,8 +20,11 @@ mod windows;
 pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
+pub use keep_awake::KeepAwake;
+pub use kernel_messages::KernelMessages;
 #[cfg(target_os = "linux")]
 pub use linux::*;
+pub use priority::Priority;
 #[cfg(unix)]
 pub use shared::SharedWords;
 #[cfg(windows)]

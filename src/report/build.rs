@@ -10,6 +10,7 @@ use crate::{
     journal::record::{Evidence, RunStarted},
     machine::{Core, format_cpu_list},
     plan::{Plan, Told},
+    platform::Priority,
     verdict::{
         Cause, Class, CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, duration,
         errors_of, expected_of, missed, passes,
@@ -50,9 +51,17 @@ impl Report {
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
-            notes: outcome.notes.clone(),
+            notes: outcome.notes.iter().cloned().chain(of_priority(run)).collect(),
+            hardware_errors: outcome.hardware_errors,
         })
     }
+}
+
+/// Workers that gave way to others were tested less than the plan says.
+fn of_priority(run: &RunStarted) -> Option<String> {
+    let name = run.priority.name();
+    let note = || format!("the workers ran at {name} priority: what other programs took was not tested");
+    (run.priority != Priority::Normal).then(note)
 }
 
 fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
@@ -92,6 +101,7 @@ fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {
         passes: passes(outcome, core.core),
         kernels: kernels(outcome, own, core.core),
         throttled: own.throttled,
+        corrected_errors: own.corrected_errors,
         diagnosis: diagnose(outcome, core.core),
         waits: super::waits::of(own),
         inside: super::inside::of(own),

@@ -2,6 +2,7 @@
 
 mod build;
 mod diagnosis;
+pub mod fleet;
 mod inside;
 pub mod machine;
 mod meaning;
@@ -80,6 +81,9 @@ pub struct Report {
     pub advice: Vec<String>,
     /// What else was seen.
     pub notes: Vec<String>,
+    /// Errors that the hardware reported and that blame no core.
+    #[serde(default)]
+    pub hardware_errors: u64,
 }
 
 /// One core.
@@ -115,6 +119,9 @@ pub struct CoreReport {
     /// How often it throttled itself; null where that is not counted.
     #[serde(default)]
     pub throttled: Option<u64>,
+    /// Errors that the hardware corrected, by its own report: warnings.
+    #[serde(default)]
+    pub corrected_errors: u64,
     /// What its findings have in common; null without any.
     #[serde(default)]
     pub diagnosis: Option<Diagnosis>,

@@ -34,6 +34,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         passes: passes(core.core).into_iter().map(pass).collect(),
         kernels: Vec::new(),
         throttled: None,
+        corrected_errors: 0,
         diagnosis: None,
         waits: Vec::new(),
         inside: Vec::new(),
@@ -62,5 +63,6 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         open_step: None,
         advice: Vec::new(),
         notes: Vec::new(),
+        hardware_errors: 0,
     }
 }

@@ -165,9 +165,7 @@ impl Found {
         let mut records = Vec::new();
         for check in &loss.machine_checks {
             if let Some(core) = check.core(&self.run.machine.cores) {
-                let detail =
-                    format!("the hardware names it: bank {}, status {:#018x}, uncorrected", check.bank, check.status);
-                let finding = Finding { cpu: check.cpu, ..finding(core, Class::MachineCheck, detail) };
+                let finding = Finding { cpu: check.cpu, ..finding(core, Class::MachineCheck, check.in_words()) };
                 records.push(Record::Finding(Box::new(finding)));
             }
         }

@@ -16,7 +16,7 @@ use std::{
 use crate::{
     frame::{FrameError, FrameReader, encode},
     machine::{Core, clock_model::ClockModel, format_cpu_list},
-    platform::{self, ProcessEnd, SharedWords, ThreadUsage},
+    platform::{self, Priority, ProcessEnd, SharedWords, ThreadUsage},
     worker::{
         BATON_WORDS, Baton, Fault, Injection, TURN_WORDS,
         protocol::{FromWorker, ToWorker},
@@ -104,6 +104,7 @@ pub struct ProcessHost {
     bclk_mhz: f64,
     images: Vec<PathBuf>,
     run: Option<(PathBuf, u32)>,
+    priority: Priority,
     /// What is handed from core to core, once a worker was started.
     baton: Option<SharedWords>,
     /// Cores that clock and err as a model says, in this kernel.
@@ -133,9 +134,16 @@ impl ProcessHost {
             bclk_mhz,
             images,
             run,
+            priority: Priority::default(),
             baton: None,
             model: None,
         }
+    }
+
+    /// Workers of that priority.
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
     }
 
     /// Lets every worker's clock follow a model of it, and the worker of a core err in `kernel` where the model says so.
@@ -167,6 +175,9 @@ impl ProcessHost {
         }
         if core.core == ROVER {
             command.arg("--roams");
+        }
+        if self.priority != Priority::default() {
+            command.arg("--priority").arg(self.priority.name());
         }
         if let Some(baton) = &self.baton {
             command.arg("--baton").arg(baton.handle());

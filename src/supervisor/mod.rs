@@ -9,6 +9,7 @@ mod chase;
 mod crew;
 pub mod death;
 mod findings;
+mod hardware;
 pub mod host;
 mod investigate;
 mod ledger;
@@ -41,7 +42,7 @@ use crew::Member;
 use host::{Event, ROVER, WorkerHost};
 use ledger::Ledger;
 pub use resume::SoFar;
-use seams::{Clock, Pinner, Sensors, View};
+use seams::{Clock, HardwareLog, Pinner, Sensors, View};
 use seat::seat;
 use tune::Capping;
 
@@ -97,6 +98,8 @@ pub struct Setup<'a> {
     pub capping: Option<Capping>,
     /// The user's program that runs beside the test.
     pub beside: Option<Box<dyn Beside>>,
+    /// What the hardware reports.
+    pub hardware: Box<dyn HardwareLog>,
     /// What outlives us, its opening record written.
     pub journal: Journal,
     /// Who looks on.
@@ -117,6 +120,7 @@ pub struct Supervisor<'a> {
     /// Whether the caps are not what they were.
     capped: bool,
     beside: Option<Box<dyn Beside>>,
+    hardware: Box<dyn HardwareLog>,
     journal: Journal,
     view: &'a mut dyn View,
     outcome: Outcome,
@@ -164,6 +168,7 @@ impl<'a> Supervisor<'a> {
             capping: setup.capping,
             capped: false,
             beside: setup.beside,
+            hardware: setup.hardware,
             journal: setup.journal,
             view: setup.view,
             next_finding: outcome.next_finding(),
@@ -262,6 +267,7 @@ impl<'a> Supervisor<'a> {
         if let Some(cores) = others.filter(|_| step.cores.len() < self.run.machine.cores.len()) {
             self.book(Record::OthersActive { step: step.step, cores }, false);
         }
+        self.hear_of_hardware();
         if !self.stop {
             self.book(Record::StepEnded { step: step.step }, false);
         }
@@ -454,6 +460,7 @@ impl<'a> Supervisor<'a> {
             self.watch_company();
             if now >= self.last_beat_ns + HEARTBEAT_NS {
                 self.book_evidence_if_due();
+                self.hear_of_hardware();
                 self.beat(true);
             }
             let seconds_in = self.seconds_in(now);

@@ -1,7 +1,7 @@
 //! Small traits at which tests take the place of the OS.
 
 use crate::{
-    machine::{self, activity::Activity, power::Sample, sensors::Readings},
+    machine::{self, activity::Activity, hardware_log::HardwareNews, power::Sample, sensors::Readings},
     platform,
 };
 
@@ -70,6 +70,18 @@ impl Sensors for machine::sensors::Sensors {
 
     fn sample(&self) -> Sample {
         Self::sample(self)
+    }
+}
+
+/// What the hardware reports of its own.
+pub trait HardwareLog {
+    /// What is new at the time `at`, RFC 3339.
+    fn news(&mut self, at: &str) -> HardwareNews;
+}
+
+impl HardwareLog for machine::hardware_log::HardwareLog {
+    fn news(&mut self, at: &str) -> HardwareNews {
+        Self::news(self, at)
     }
 }
 

@@ -148,6 +148,7 @@ mod tests {
             not_tested: NotTested::new(),
             images: vec![],
             beside: None,
+            priority: crate::platform::Priority::Normal,
             plan: Plan::Asked(request),
         }
     }

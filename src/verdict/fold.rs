@@ -12,6 +12,9 @@ use crate::{
     platform::signal_name,
 };
 
+/// So many reports of the hardware are said in words; later ones are counted.
+const HARDWARE_REPORTS_SAID: u64 = 16;
+
 /// The verdict of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +65,8 @@ pub struct CoreOutcome {
     pub clock_ns: u64,
     /// How often it throttled itself, where counted.
     pub throttled: Option<u64>,
+    /// Errors that the hardware corrected, by its own report.
+    pub corrected_errors: u64,
 }
 
 impl CoreOutcome {
@@ -138,6 +143,9 @@ pub struct Outcome {
     pub counted: BTreeMap<(u32, String, Class), u64>,
     /// What is to be said besides findings: restarts, signals from outside, starved workers.
     pub notes: Vec<String>,
+    /// Errors that the hardware reported and that blame no core.
+    pub hardware_errors: u64,
+    hardware_reports: u64,
     /// The hottest that was read, °C, by load.
     pub hottest_c: BTreeMap<String, f64>,
     /// By load: how many cores but those of a step were active in it, and in how many steps.
@@ -325,6 +333,7 @@ impl Outcome {
             }
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
             Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
+            Record::HardwareErrors { core, count, text } => self.add_hardware_errors(*core, *count, text),
             Record::Note { text } => self.notes.push(text.clone()),
             Record::BesideStarted { at, command, .. } => {
                 let (command, started) = (command.clone(), at.clone());
@@ -394,6 +403,18 @@ impl Outcome {
             };
             let text = format!("{} ended by itself at {at}, {how}; the test went on without it", beside.command);
             self.notes.push(text);
+        }
+    }
+
+    fn add_hardware_errors(&mut self, core: Option<u32>, count: u64, text: &str) {
+        if self.hardware_reports < HARDWARE_REPORTS_SAID {
+            self.notes.push(text.to_owned());
+        }
+        self.hardware_reports += 1;
+        self.hardware_errors = self.hardware_errors.saturating_add(count);
+        if let Some(core) = core {
+            let corrected = &mut self.cores.entry(core).or_default().corrected_errors;
+            *corrected = corrected.saturating_add(count);
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     frame::{FrameError, FrameReader, encode},
     journal,
-    platform::{self, SharedWords, crash},
+    platform::{self, Priority, SharedWords, crash},
 };
 
 /// What the supervisor tells a worker on its command line.
@@ -46,6 +46,8 @@ pub struct Options {
     pub baton: Option<String>,
     /// One lane for all the CPUs, which goes from one to the other.
     pub roams: bool,
+    /// Of all its threads.
+    pub priority: Priority,
     /// A drill.
     pub drill: Option<Injection>,
 }
@@ -137,6 +139,12 @@ pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
 fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io::Result<Vec<Sender<Order>>> {
     crash::install()?;
     tell_panics(outbox);
+    // Before there are lanes, which have it from this thread.
+    if let Err(error) = options.priority.apply() {
+        let why =
+            format!("its priority cannot be {}: {error}; it works at that of any program", options.priority.name());
+        outbox.send(&FromWorker::Failed { why, cpus_gone: false });
+    }
     // Lives as long as the process, as the crash handler needs.
     let slots: &'static SharedWords = Box::leak(Box::new(SharedWords::open(&options.slots)?));
     let main = Slot::of(slots.words(), options.cpus.len());

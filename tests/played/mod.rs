@@ -15,13 +15,13 @@ use oddcore::{
         Journal, Store,
         record::{Evidence, EvidenceKey, JOURNAL_VERSION, RunStarted},
     },
-    machine::{self, Boot, Core, Root, sensors::Readings},
+    machine::{self, Boot, Core, Root, hardware_log::HardwareNews, sensors::Readings},
     plan::{Expected, Load, Plan, Request, Role, Step, counts_for, lacks},
-    platform::{ProcessEnd, ThreadUsage},
+    platform::{Priority, ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, SoFar, Supervisor,
         host::{Event, ROVER, WorkerHost},
-        seams::{Clock, Pinner, Sensors, View},
+        seams::{Clock, HardwareLog, Pinner, Sensors, View},
     },
     verdict::{Amendment, Class, Finding, Hex, Outcome, Place},
     worker::{
@@ -362,6 +362,15 @@ impl Store for Nowhere {
     }
 }
 
+/// What the hardware reports at the first look.
+struct Reported(HardwareNews);
+
+impl HardwareLog for Reported {
+    fn news(&mut self, _: &str) -> HardwareNews {
+        std::mem::take(&mut self.0)
+    }
+}
+
 impl View for Nowhere {
     fn step(&mut self, _: &Step) {}
     fn tick(&mut self, _: &Outcome, _: f64) {}
@@ -384,6 +393,8 @@ pub struct Play<'a> {
     pub view: &'a mut dyn View,
     /// See the request's.
     pub until_s: Option<f64>,
+    /// What the hardware reports soon after the start.
+    pub hardware: HardwareNews,
 }
 
 impl Play<'_> {
@@ -425,6 +436,7 @@ impl Play<'_> {
             sensors: Box::new(Nowhere),
             capping: None,
             beside: None,
+            hardware: Box::new(Reported(self.hardware)),
             journal,
             view: self.view,
         })
@@ -462,6 +474,7 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
         not_tested: Vec::new(),
         images: Vec::new(),
         beside: None,
+        priority: Priority::Normal,
         plan: Plan::Asked(request),
     }
 }
@@ -478,7 +491,16 @@ fn expect(run: &mut RunStarted, manners: &[Manner]) {
 
 /// A short run with one played core for each manner.
 pub fn play(manners: &[Manner]) -> Outcome {
-    Play { manners, seconds: 4.0, store: Box::new(Nowhere), so_far: None, view: &mut Nowhere, until_s: None }.run()
+    Play {
+        manners,
+        seconds: 4.0,
+        store: Box::new(Nowhere),
+        so_far: None,
+        view: &mut Nowhere,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    }
+    .run()
 }
 
 /// A sound core.

@@ -15,12 +15,15 @@ mod loss;
 mod machine;
 #[cfg(unix)]
 mod manners;
+mod merge;
 #[cfg(target_os = "linux")]
 mod outside;
 mod pictures;
 mod plans;
 mod profiles;
 mod schema;
+#[cfg(target_os = "linux")]
+mod soak;
 mod trees;
 #[cfg(target_os = "linux")]
 mod tune;

@@ -1,5 +1,5 @@
-//! `docs/report.schema.json` holds for every report that these tests see, and knows every field of it; `docs/bench.schema.json`
-//! and `docs/tune.schema.json` likewise for what `bench` and `tune` write.
+//! `docs/report.schema.json` holds for every report that these tests see, and knows every field of it; those of `bench`,
+//! `tune` and `merge` likewise for what these write.
 //!
 //! A checker of the few keywords that the schema uses, instead of a library of fifty crates; it refuses any other keyword.
 
@@ -24,6 +24,13 @@ pub fn check_tune(report: &Value) {
     let schema = serde_json::from_str(include_str!("../../docs/tune.schema.json")).expect("JSON");
     let wrong = violations(&schema, report);
     assert!(wrong.is_empty(), "docs/tune.schema.json and the report disagree:\n{}", wrong.join("\n"));
+}
+
+/// The same for what `merge` writes.
+pub fn check_fleet(fleet: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/fleet.schema.json")).expect("JSON");
+    let wrong = violations(&schema, fleet);
+    assert!(wrong.is_empty(), "docs/fleet.schema.json and the fleet disagree:\n{}", wrong.join("\n"));
 }
 
 fn schema() -> Value {

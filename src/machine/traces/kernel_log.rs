@@ -6,7 +6,14 @@
 //! ```
 //!
 //! All numbers are hexadecimal but the CPU, the bank, the time and the socket. What a reset left in the hardware's
-//! registers is printed the same way by the boot after it.
+//! registers is printed the same way by the boot after it. Where AMD's decoder is loaded it says instead, without APIC id and time:
+//!
+//! ```text
+//! [Hardware Error]: CPU:1 (19:61:2) MC5_STATUS[Over|CE|MiscV|-|-|-|SyndV|-|-|-]: 0xdc2041000000011b
+//! [Hardware Error]: IPID: 0x000500b000000000, Syndrome: 0x000000001a030d07
+//! ```
+//!
+//! The second line tells which unit the bank is of: all that is no part of a core is nobody's.
 
 use super::{MachineCheck, Root, Traces};
 
@@ -42,6 +49,8 @@ pub fn machine_checks(log: &str) -> Vec<MachineCheck> {
             check.at_s = after(text, "TIME ").and_then(|time| time.parse().ok()).or(check.at_s);
             check.apic = after(text, "APIC ").and_then(|apic| u32::from_str_radix(apic, 16).ok());
             found.extend(check.done());
+        } else if let (Some(unit), Some(check)) = (after(text, "IPID: 0x"), &mut open) {
+            check.is_of_a_core &= is_of_a_core(unit);
         }
     }
     found.extend(open.and_then(Printed::done));
@@ -55,26 +64,50 @@ struct Printed {
     cpu: u32,
     bank: u32,
     status: u64,
+    is_of_a_core: bool,
 }
 
 impl Printed {
     fn opened(text: &str) -> Option<Self> {
+        let (cpu, bank, status) = Self::plain(text).or_else(|| Self::decoded(text))?;
+        let status = u64::from_str_radix(status.split_whitespace().next()?, 16).ok()?;
+        let (cpu, bank) = (cpu.parse().ok()?, bank.parse().ok()?);
+        Some(Self { at_s: None, apic: None, cpu, bank, status, is_of_a_core: true })
+    }
+
+    /// CPU, bank and status as the kernel itself prints them.
+    fn plain(text: &str) -> Option<(&str, &str, &str)> {
         let (cpu, rest) = text.strip_prefix("CPU ")?.split_once(": Machine Check")?;
         let (bank, status) = rest.split_once(" Bank ")?.1.split_once(": ")?;
-        let status = u64::from_str_radix(status.split_whitespace().next()?, 16).ok()?;
-        Some(Self { at_s: None, apic: None, cpu: cpu.parse().ok()?, bank: bank.parse().ok()?, status })
+        Some((cpu, bank, status))
+    }
+
+    /// The same as AMD's decoder does.
+    fn decoded(text: &str) -> Option<(&str, &str, &str)> {
+        let (cpu, rest) = text.strip_prefix("CPU:")?.split_once(' ')?;
+        let (bank, rest) = rest.split_once(" MC")?.1.split_once("_STATUS[")?;
+        Some((cpu, bank, rest.split_once("]: 0x")?.1))
     }
 
     fn done(self) -> Option<MachineCheck> {
         Some(MachineCheck {
             at_s: self.at_s?,
             apic: self.apic,
-            cpu: Some(self.cpu),
+            cpu: Some(self.cpu).filter(|_| self.is_of_a_core),
             bank: self.bank,
             status: self.status,
             uncorrected: self.status & UNCORRECTED != 0,
         })
     }
+}
+
+/// Whether a bank's identity on AMD is of a unit of a core: kind of hardware 0xb0, but not its type 7, the shared third-level
+/// cache (AMD, Processor Programming Reference for Family 19h, MCA_IPID).
+fn is_of_a_core(identity: &str) -> bool {
+    let digits = identity.trim_end_matches(',');
+    let Ok(identity) = u64::from_str_radix(digits, 16) else { return true };
+    let (kind, unit) = (identity >> 32 & 0xfff, identity >> 48);
+    kind == 0xb0 && unit != 7
 }
 
 /// The word after `name`.
@@ -124,6 +157,24 @@ pub mod tests {
     }
 
     #[test]
+    fn what_amds_decoder_prints_counts_where_a_core_is_meant() {
+        let printed = |status: &str, identity: &str| {
+            format!(
+                "2023-11-14T22:13:20+00:00 host kernel: [Hardware Error]: Corrected error, no action required.\n\
+                 2023-11-14T22:13:20+00:00 host kernel: [Hardware Error]: CPU:9 (19:61:2) MC5_STATUS[-|CE|MiscV|-|-|-|SyndV]: 0x{status}\n\
+                 2023-11-14T22:13:20+00:00 host kernel: [Hardware Error]: IPID: 0x{identity}, Syndrome: 0x000000001a030d07\n"
+            )
+        };
+        let core = printed("9820000000000150", "000500b000000000");
+        let memory = printed("dc2040000000011b", "0000009600050f00");
+        let cache = printed("bc2040000000011b", "000700b030000000");
+        let checks = machine_checks(&(core + &memory + &cache));
+        let seen: Vec<_> = checks.iter().map(|check| (check.cpu, check.bank, check.uncorrected)).collect();
+        assert_eq!(seen, [(Some(9), 5, false), (None, 5, false), (None, 5, true)]);
+        assert_eq!(checks[0].at_s, 1_700_000_000);
+    }
+
+    #[test]
     fn without_the_second_line_the_logs_own_time_counts() {
         let line = "kernel: mce: [Hardware Error]: CPU 4: Machine Check Exception: 5 Bank 0: b200000000000005";
         assert_eq!(machine_checks(&format!("Nov 24 08:10:14 host {line}")), [], "which year?");
@@ -133,7 +184,7 @@ pub mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text in r"(\[Hardware Error\]: (CPU|PROCESSOR|Bank|TIME|APIC|: Machine Check| |[0-9a-f]{1,20}|\n){0,9}\n?){0,4}") {
+        fn any_text_is_read_without_a_panic(text in r"(\[Hardware Error\]: (CPU|PROCESSOR|Bank|TIME|APIC|: Machine Check|:1 |MC1_STATUS\[\]: 0x|IPID: 0x| |[0-9a-f]{1,20}|\n){0,9}\n?){0,4}") {
             machine_checks(&text);
         }
     }

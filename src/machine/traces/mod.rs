@@ -2,7 +2,7 @@
 //! what is not there, cannot be read or is damaged counts as not there.
 
 mod journald;
-mod kernel_log;
+pub mod kernel_log;
 mod pstore;
 mod wtmp;
 
@@ -71,6 +71,12 @@ impl MachineCheck {
         let code = self.status & 0xefff;
         let (memory, device) = (code & 0xff80 == 0x0080, code & 0xf80c == 0x0808);
         (self.apic.is_some() || self.cpu.is_some()) && !memory && !device
+    }
+
+    /// What was reported, for people.
+    pub fn in_words(&self) -> String {
+        let how = if self.uncorrected { "uncorrected" } else { "corrected" };
+        format!("the hardware reports an error: bank {}, status {:#018x}, {how}", self.bank, self.status)
     }
 
     /// The core that it names, by the APIC id, which does not change from boot to boot; by the CPU's number only without.

@@ -1,0 +1,57 @@
+//! How the system is to prefer workers to other programs.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// The priority of workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// As any other program.
+    #[default]
+    Normal,
+    /// After all others, though never without a turn.
+    Low,
+    /// Only when nobody else wants the CPU.
+    Idle,
+}
+
+impl Priority {
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Low => "low",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Gives it to this thread and all that it will start. Lowering takes no rights.
+    #[cfg(target_os = "linux")]
+    pub fn apply(self) -> io::Result<()> {
+        /// The lowest of the ordinary class.
+        const NICE_MAX: i32 = 19;
+        match self {
+            Self::Normal => Ok(()),
+            Self::Low => rustix::process::setpriority_process(None, NICE_MAX).map_err(io::Error::from),
+            Self::Idle => {
+                let none = libc::sched_param { sched_priority: 0 };
+                // SAFETY: the structure lives until the call returns, and the kernel only reads it.
+                match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &none) } {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                }
+            }
+        }
+    }
+
+    /// Not there yet on this system.
+    #[cfg(not(target_os = "linux"))]
+    pub fn apply(self) -> io::Result<()> {
+        match self {
+            Self::Normal => Ok(()),
+            Self::Low | Self::Idle => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
