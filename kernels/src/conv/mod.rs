@@ -24,6 +24,9 @@ const WIDTH: usize = 36;
 /// Ranges of a fresh input's width and height, channels and features.
 const FRESH: [(usize, usize); 3] = [(1, 21), (1, 21), (1, 70)];
 
+/// Pixels of a row and features that are whole tiles of every variant.
+const WHOLE: (usize, usize) = (12, 32);
+
 const TAPS: usize = 3;
 
 /// A convolution: the dimensions of what it gives, and the channels of what it takes.
@@ -127,13 +130,17 @@ fn layout<P: Product>(size: Size, rng: &mut Rng, million: usize) -> Surroundings
         }
         Size::Fresh => {
             let [pixels, channels, features] = FRESH;
-            let mut any = |(low, high)| rng.within(low, high);
+            // 15 sides in 16 are whole tiles: what is wrong beyond an edge is never seen.
+            let mut any = |(low, high), whole: usize| {
+                let side = rng.within(low, high);
+                if rng.next() & 15 == 0 { side } else { side.next_multiple_of(whole) }
+            };
             Surroundings {
-                height: any(pixels),
-                width: any(pixels),
+                height: any(pixels, 1),
+                width: any(pixels, WHOLE.0),
                 // A run of neighbours is made of whole words.
-                channels: any(channels).next_multiple_of(P::GROUP),
-                features: any(features),
+                channels: any(channels, 8).next_multiple_of(P::GROUP),
+                features: any(features, WHOLE.1),
             }
         }
     }

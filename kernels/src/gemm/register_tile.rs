@@ -8,36 +8,57 @@ use bytemuck::Pod;
 /// streams from the second.
 pub(super) const BLOCK_BYTES: usize = 96 * 1024;
 
-/// Without a dot product of bytes they are widened and multiplied in pairs: k 0 and 2, then 1 and 3. Not by vpmaddubsw, which
-/// saturates at 16 bits. Both pairs at once in a word, which the compiler makes vectors of.
+/// Without a dot product of bytes they are widened and multiplied in pairs of neighbours. Not by vpmaddubsw, which saturates
+/// at 16 bits. What is missing of the last group counts as zero.
 #[inline(always)]
-pub(super) fn pairs(k: [u8; 4]) -> [[i16; 2]; 2] {
-    let k = u64::from(u32::from_le_bytes(k));
-    bytemuck::cast((k & 0x00ff_00ff | (k & 0xff00_ff00) << 24).to_le())
+pub(super) fn widen<A: Copy, const PARTS: usize>(row: &[A], left: &mut [[[i16; 2]; PARTS]])
+where
+    i16: From<A>,
+{
+    let (here, missing) = left.as_flattened_mut().as_flattened_mut().split_at_mut(row.len());
+    here.iter_mut().zip(row).for_each(|(wide, number)| *wide = (*number).into());
+    missing.fill(0);
 }
 
-/// The same of signed bytes.
-#[inline(always)]
-pub(super) fn signed_pairs(k: [i8; 4]) -> [[i16; 2]; 2] {
-    let pairs: u64 = bytemuck::cast(pairs(bytemuck::cast(k)));
-    // A sign stands for the eight bits above it.
-    let signs = pairs & 0x0080_0080_0080_0080;
-    bytemuck::cast(pairs | (signs << 9).wrapping_sub(signs << 1))
+/// For the shuffles: a byte of each word of four to the upper half of its lower 16 bits, and one to that of its upper.
+pub(super) const fn to_upper_halves(low: usize, high: usize) -> __m128i {
+    let mut from = [0x80; 16];
+    let mut word = 0;
+    while word < 16 {
+        from[word + 1] = (word + low) as u8;
+        from[word + 3] = (word + high) as u8;
+        word += 4;
+    }
+    bytemuck::must_cast(from)
 }
 
 macro_rules! sign_extend {
-    ($name:ident, $vector:ty, $features:literal, $left:ident, $right:ident) => {
-        /// Of each pair of signed bytes the lower one, then the upper one, in 16 bits.
+    ($name:ident, $vector:ty, $features:literal, $repeat:expr, $shuffle:ident, $right:ident) => {
+        /// Of the four signed bytes of each word the first two, then the others, in 16 bits.
         #[inline]
         #[target_feature(enable = $features)]
         pub(super) fn $name(word: $vector, part: usize) -> $vector {
-            $right::<8>(if part == 0 { $left::<8>(word) } else { word })
+            $right::<8>($shuffle(word, $repeat(to_upper_halves(2 * part, 2 * part + 1))))
         }
     };
 }
-sign_extend!(sign_extend_zmm, __m512i, "avx512f,avx512bw", _mm512_slli_epi16, _mm512_srai_epi16);
-sign_extend!(sign_extend_ymm, __m256i, "avx2", _mm256_slli_epi16, _mm256_srai_epi16);
-sign_extend!(sign_extend_xmm, __m128i, "sse4.1", _mm_slli_epi16, _mm_srai_epi16);
+sign_extend!(
+    sign_extend_zmm,
+    __m512i,
+    "avx512f,avx512bw",
+    |bytes| _mm512_broadcast_i32x4(bytes),
+    _mm512_shuffle_epi8,
+    _mm512_srai_epi16
+);
+sign_extend!(
+    sign_extend_ymm,
+    __m256i,
+    "avx2",
+    |bytes| _mm256_broadcastsi128_si256(bytes),
+    _mm256_shuffle_epi8,
+    _mm256_srai_epi16
+);
+sign_extend!(sign_extend_xmm, __m128i, "sse4.1", |bytes| bytes, _mm_shuffle_epi8, _mm_srai_epi16);
 
 /// Packs groups of k by `convert`; what is missing of the last group counts as zero.
 #[inline(always)]
@@ -69,15 +90,16 @@ macro_rules! store {
 
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
-/// `correct` adds words to what the sums are too large by.
+/// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
+/// for that.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
         $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
-        left: [$left:ty] $pack:expr, $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
+        left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
-        $(correct: $correct:expr, add: $add:expr, subtract: $subtract:expr,)?
+        $(raise: $raise:expr, correct: $correct:expr,)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -87,6 +109,7 @@ macro_rules! register_tile {
             type Left = [$left; $parts];
             const ROWS: usize = $rows;
             const COLS: usize = $vectors * $lanes;
+            const LANES: usize = $lanes;
             const BLOCK: usize = {
                 let columns = if Self::COLS > <$product>::PANEL { Self::COLS } else { <$product>::PANEL };
                 let right = if Self::UNPACKED > 0 { Self::UNPACKED * size_of::<C>() } else { columns * size_of::<B>() };
@@ -99,7 +122,8 @@ macro_rules! register_tile {
             fn pack_left(self, row: &[A], left: &mut [Self::Left]) {
                 #[target_feature(enable = $features)]
                 fn pack(row: &[A], left: &mut [[$left; $parts]]) {
-                    groups(row, left, $pack);
+                    $(groups::<_, _, { <$product as Product>::GROUP }>(row, left, $convert);)?
+                    $($pack(row, left);)?
                 }
                 // SAFETY: the token proves that this CPU and OS have the instruction set.
                 unsafe { pack(row, left) }
@@ -129,37 +153,24 @@ macro_rules! register_tile {
                 unsafe { unpack(right, unpacked) }
             }
 
-            fn correct(self, right: Right<'_, $product>, start: &mut [C]) {
+            fn correct(self, run: &[A], start: &mut [C]) {
                 #[target_feature(enable = $features)]
-                fn correct(right: Right<'_, $product>, start: &mut [C]) {
-                    let _ = (right, &start);
+                fn correct(run: &[A], start: &mut [C]) {
+                    let _ = (run, &start);
                     $(
-                        // Several chains, because one would wait for its own sums.
-                        const CHAINS: usize = 4;
-                        let words = right.vectors::<$vectors>($lanes);
-                        let (start, _) = start.as_chunks_mut::<$lanes>();
-                        for vector in 0..$vectors {
-                            let mut sums = [$zero; CHAINS];
-                            // SAFETY: `vectors` says so.
-                            let word = |step: usize| unsafe { words[vector].add(step * <$product>::PANEL) };
-                            let whole = right.steps - right.steps % CHAINS;
-                            for from in (0..whole).step_by(CHAINS) {
-                                for chain in 0..CHAINS {
-                                    sums[chain] = $correct(sums[chain], $load(word(from + chain).cast()));
-                                }
-                            }
-                            for step in whole..right.steps {
-                                sums[0] = $correct(sums[0], $load(word(step).cast()));
-                            }
-                            let [first, rest @ ..] = sums;
-                            let sum = rest.into_iter().fold(first, $add);
-                            let start = &mut start[vector];
-                            $store(start.as_mut_ptr().cast(), $subtract($load(start.as_ptr().cast()), sum));
-                        }
+                        const NUMBERS: usize = $lanes * size_of::<C>() / size_of::<A>();
+                        let (whole, rest) = run.as_chunks::<NUMBERS>();
+                        let mut last = [A::default(); NUMBERS];
+                        last[..rest.len()].copy_from_slice(rest);
+                        let sum = whole.iter().fold($zero, |sum, numbers| $correct(sum, $load(numbers.as_ptr().cast())));
+                        let mut sums = [C::default(); $lanes];
+                        $store(sums.as_mut_ptr().cast(), $correct(sum, $load(last.as_ptr().cast())));
+                        let sum = sums.into_iter().fold(C::default(), C::wrapping_add);
+                        start.iter_mut().for_each(|start| *start = start.wrapping_sub(sum));
                     )?
                 }
                 // SAFETY: the token proves that this CPU and OS have the instruction set.
-                unsafe { correct(right, start) }
+                unsafe { correct(run, start) }
             }
 
             fn multiply(self, left: Left<'_, Self::Left>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
@@ -170,11 +181,14 @@ macro_rules! register_tile {
                     // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
                     const APART: usize = 3;
                     let Sums { sums, stride, start } = sums;
-                    let from = start.map_or((sums.as_ptr(), stride), |start| (start[..COLS].as_ptr(), 0));
+                    let (from, down, across) = match start {
+                        Some(start) => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
+                        None => (sums.as_ptr(), stride, $lanes),
+                    };
                     assert!(left.reaches($rows));
                     assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
                     // SAFETY: within `sums` or `start`, as asserted.
-                    let from = |row: usize, vector: usize| unsafe { from.0.add(row * from.1 + vector * $lanes) };
+                    let from = |row: usize, vector: usize| unsafe { from.add(row * down + vector * across) };
                     let mut acc: [[_; $vectors]; $rows] =
                         core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
                     let (mut words, pitch): ([*const u8; $vectors], usize) = if UNPACKED > 0 {
@@ -190,6 +204,7 @@ macro_rules! register_tile {
                         for _ in 0..left.steps * $parts {
                             // SAFETY: as many vectors as there are steps and parts.
                             let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
+                            $(let b = b.map($raise);)?
                             words = words.map(|words| words.wrapping_add(pitch));
                             for group in 0..$rows / APART {
                                 for behind in 0..APART {

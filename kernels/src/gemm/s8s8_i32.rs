@@ -75,7 +75,7 @@ mod vector {
         gemm::{
             register_tile::{
                 BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, sign_extend_xmm,
-                sign_extend_ymm, sign_extend_zmm, signed_pairs, store,
+                sign_extend_ymm, sign_extend_zmm, store, widen,
             },
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -96,22 +96,18 @@ mod vector {
         }
     }
 
-    // The dot product takes one operand without sign: A is raised by 128, and 128 times the columns' sums are taken off.
+    // The dot product takes one operand without sign: B is raised by 128 in registers, and 128 times the sums of A's rows are
+    // taken off.
     const RAISED: i32 = i32::from_ne_bytes([0x80; 4]);
-
-    fn raised(k: [i8; 4]) -> [[u8; 4]; 1] {
-        [bytemuck::cast(bytemuck::cast::<_, i32>(k) ^ RAISED)]
-    }
 
     register_tile!(
         S8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1,
-        left: [[u8; 4]] raised, samples: [1; 4], [1; 4];
+        left: [[i8; 4]] |k: [i8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
-        broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
-        correct: |sum, b| _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(RAISED), b),
-        add: |a, b| _mm512_add_epi32(a, b),
-        subtract: |a, b| _mm512_sub_epi32(a, b),
+        broadcast: |a: [i8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| _mm512_dpbusd_epi32(sum, b, a),
+        raise: |b| _mm512_xor_si512(b, _mm512_set1_epi32(RAISED)),
+        correct: |sum, a| _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(RAISED), a),
     );
     register_tile!(
         S8S8I32, YmmVnniInt8(AvxVnniInt8), "avx2,avxvnniint8", ymm_reg, 6 x 2 x 8, parts: 1,
@@ -122,17 +118,16 @@ mod vector {
     );
     register_tile!(
         S8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1,
-        left: [[u8; 4]] raised, samples: [1; 4], [1; 4];
+        left: [[i8; 4]] |k: [i8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
-        broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
-        step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
-        correct: |sum, b| _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi32(RAISED), b),
-        add: |a, b| _mm256_add_epi32(a, b),
-        subtract: |a, b| _mm256_sub_epi32(a, b),
+        broadcast: |a: [i8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
+        step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, b, a),
+        raise: |b| _mm256_xor_si256(b, _mm256_set1_epi32(RAISED)),
+        correct: |sum, a| _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi32(RAISED), a),
     );
     register_tile!(
         S8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
-        left: [[i16; 2]] signed_pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
@@ -140,7 +135,7 @@ mod vector {
     );
     register_tile!(
         S8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,
-        left: [[i16; 2]] signed_pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
@@ -148,7 +143,7 @@ mod vector {
     );
     register_tile!(
         S8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
-        left: [[i16; 2]] signed_pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
         unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),

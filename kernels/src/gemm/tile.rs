@@ -24,6 +24,8 @@ pub(crate) trait Tile<P: Product>: Copy {
     type Left: Pod;
     const ROWS: usize;
     const COLS: usize;
+    /// Columns of a vector.
+    const LANES: usize;
     /// Steps of a block.
     const BLOCK: usize;
     /// What a step needs of unpacked words; none where B is multiplied as it is.
@@ -36,8 +38,8 @@ pub(crate) trait Tile<P: Product>: Copy {
     fn pack_left(self, row: &[P::A], left: &mut [Self::Left]);
     /// Converts the words of these columns: `[step][part][column]`.
     fn unpack_right(self, right: Right<'_, P>, unpacked: &mut [P::C]);
-    /// Takes off what the sums of these columns are too large by.
-    fn correct(self, right: Right<'_, P>, start: &mut [P::C]);
+    /// Takes off the start of a row's sums what this run of the row makes them too large by.
+    fn correct(self, run: &[P::A], start: &mut [P::C]);
     /// Adds the products of all steps, in order, to the sums, and stores them.
     fn multiply(self, left: Left<'_, Self::Left>, right: Right<'_, P>, unpacked: &[P::C], sums: Sums<'_, P::C>);
     /// The steps' arithmetic on registers alone; returns the operations.
@@ -71,7 +73,7 @@ pub(crate) struct Sums<'a, C> {
     pub(super) sums: &'a mut [C],
     /// From a row to the next.
     pub(super) stride: usize,
-    /// What every row starts from, if this is the first block.
+    /// What the rows start from, if this is the first block: a vector each.
     pub(super) start: Option<&'a [C]>,
 }
 
@@ -137,16 +139,16 @@ pub(crate) struct Workspace {
 pub(super) struct Multiply<'a, P: Product, L> {
     pub(super) data: Data<'a, P, L>,
     pub(super) stage: &'a AtomicU64,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: &'a Option<Fault>,
 }
 
-impl<P: Product, L: Layout> UseTile<P> for Multiply<'_, P, L> {
+impl<P: Product, L: Layout> UseTile<P> for &mut Multiply<'_, P, L> {
     type Output = ();
 
-    fn with<T: Tile<P>>(mut self, tile: T) {
+    fn with<T: Tile<P>>(self, tile: T) {
         match self.fault {
             None => self.blocks::<T, false>(tile, Fault { element: 0, bit: 0 }),
-            Some(fault) => self.blocks::<T, true>(tile, fault),
+            Some(fault) => self.blocks::<T, true>(tile, *fault),
         }
     }
 }
@@ -185,13 +187,8 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
             column,
             steps,
         };
-        let start: &mut [P::C] = scratch.start.room_for(n.next_multiple_of(T::COLS));
+        let start: &mut [P::C] = scratch.start.room_for((T::ROWS + if T::CORRECTS { m } else { 0 }) * T::LANES);
         start.fill(P::C::zeroed());
-        if T::CORRECTS {
-            for (start, col) in start.chunks_exact_mut(T::COLS).zip((0..n).step_by(T::COLS)) {
-                tile.correct(right(col, 0, runs * run_steps), start);
-            }
-        }
         let unpacked: &mut [P::C] = scratch.unpacked.room_for(T::UNPACKED * T::BLOCK);
         let edge: &mut [P::C] = scratch.edge.room_for(T::ROWS * T::COLS);
         let blocks =
@@ -214,7 +211,6 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                 let width = T::COLS.min(n - col);
                 let right = right(col, run * run_steps + from, runs * steps);
                 tile.unpack_right(right, unpacked);
-                let start = first.then_some(&start[col..][..T::COLS]);
                 for row in (0..m).step_by(band).flat_map(|band_row| (band_row..band_row + band).step_by(T::ROWS)) {
                     let view = |words, line, from| {
                         let words =
@@ -225,6 +221,13 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                         .filter(|left| left.reaches(T::ROWS))
                         .unwrap_or_else(|| view(left, packed_line, from - packed_from));
                     let inside = T::ROWS.min(band - row % band);
+                    let start = &mut start[if T::CORRECTS { row * T::LANES } else { 0 }..];
+                    if T::CORRECTS && first && col == 0 {
+                        for (row, start) in (row..row + inside).zip(start.chunks_exact_mut(T::LANES)) {
+                            a.runs(row, 0..k).for_each(|run| tile.correct(run, start));
+                        }
+                    }
+                    let start = first.then_some(&*start);
                     let sums = &mut c[row * n + col..];
                     for row in T::ROWS..2 * T::ROWS {
                         prefetch(sums, row * n);
@@ -234,7 +237,9 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                     } else {
                         // What of this tile lies outside of C is computed and not kept.
                         let rows = |n: usize| n * T::COLS..n * T::COLS + width;
-                        (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                        if !first {
+                            (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                        }
                         tile.multiply(left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
                         (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
                     }

@@ -87,7 +87,10 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
+            register_tile::{
+                BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store, to_upper_halves,
+                widen,
+            },
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
         isa::Token,
@@ -106,104 +109,120 @@ mod vector {
         }
     }
 
-    /// For the dot product: the even k, then the odd ones.
-    #[inline(always)]
-    fn even_first(k: [u8; 8]) -> [[u8; 4]; 2] {
-        let k = u64::from_le_bytes(k);
-        // The bytes in pairs of two and of four, sorted.
-        let k = k & 0xff00_00ff_ff00_00ff | (k & 0x0000_ff00_0000_ff00) << 8 | (k & 0x00ff_0000_00ff_0000) >> 8;
-        let k = k & 0xffff_0000_0000_ffff | (k & 0x0000_0000_ffff_0000) << 16 | (k & 0x0000_ffff_0000_0000) >> 16;
-        bytemuck::cast(k)
-    }
-
-    macro_rules! look_up {
-        ($name:ident, $vector:ty, $features:literal, $table:expr, $shuffle:ident, $and:ident, $set:ident, $shift:ident) => {
-            /// The lower or the upper four bits of each byte, as signed bytes.
+    macro_rules! bytes_of_nibbles {
+        (
+            $name:ident, $vector:ty, $features:literal, $and:ident, $shift:ident, $xor:ident, $subtract:ident, $set:ident,
+            $lower:ident, $upper:ident, $shuffle:ident, $to_floats:ident, $from_floats:ident
+        ) => {
+            /// Of the eight weights of each word the first four, then the others, as signed bytes.
             #[inline]
             #[target_feature(enable = $features)]
             fn $name(word: $vector, part: usize) -> $vector {
-                let index = if part == 0 { word } else { $shift::<4>(word) };
-                $shuffle($table, $and(index, $set(15)))
+                // By a sign that is taken off again: a table would pass over wrong bits of its index.
+                let signed = |nibbles| $subtract($xor($and(nibbles, $set(15)), $set(8)), $set(8));
+                let (even, odd) = (signed(word), signed($shift::<4>(word)));
+                // Neighbours side by side: eight bytes a word.
+                let (first, second) = ($to_floats($lower(even, odd)), $to_floats($upper(even, odd)));
+                $from_floats(match part {
+                    0 => $shuffle::<0b10_00_10_00>(first, second),
+                    _ => $shuffle::<0b11_01_11_01>(first, second),
+                })
             }
         };
     }
-    /// What four bits mean, for every lane of the shuffles.
-    #[inline]
-    #[target_feature(enable = "sse4.1")]
-    fn table() -> __m128i {
-        _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1)
-    }
-    look_up!(
-        look_up_zmm,
+    bytes_of_nibbles!(
+        bytes_zmm,
         __m512i,
         "avx512f,avx512bw",
-        _mm512_broadcast_i32x4(table()),
-        _mm512_shuffle_epi8,
         _mm512_and_si512,
+        _mm512_srli_epi16,
+        _mm512_xor_si512,
+        _mm512_sub_epi8,
         _mm512_set1_epi8,
-        _mm512_srli_epi16
+        _mm512_unpacklo_epi8,
+        _mm512_unpackhi_epi8,
+        _mm512_shuffle_ps,
+        _mm512_castsi512_ps,
+        _mm512_castps_si512
     );
-    look_up!(
-        look_up_ymm,
+    bytes_of_nibbles!(
+        bytes_ymm,
         __m256i,
         "avx2",
-        _mm256_broadcastsi128_si256(table()),
-        _mm256_shuffle_epi8,
         _mm256_and_si256,
+        _mm256_srli_epi16,
+        _mm256_xor_si256,
+        _mm256_sub_epi8,
         _mm256_set1_epi8,
-        _mm256_srli_epi16
+        _mm256_unpacklo_epi8,
+        _mm256_unpackhi_epi8,
+        _mm256_shuffle_ps,
+        _mm256_castsi256_ps,
+        _mm256_castps_si256
     );
 
     register_tile!(
         U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 2,
-        left: [[u8; 4]] even_first, samples: [1; 4], [S4x2(0x11); 4];
+        left: [[u8; 4]] |k| bytemuck::must_cast(k), unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
-        unpack: |words, part| look_up_zmm(load!(_mm512_loadu_si512)(words), part),
+        unpack: |words, part| bytes_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
         U8S4I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 2,
-        left: [[u8; 4]] even_first, samples: [1; 4], [S4x2(0x11); 4];
+        left: [[u8; 4]] |k| bytemuck::must_cast(k), unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
-        unpack: |words, part| look_up_ymm(load!(_mm256_loadu_si256)(words), part),
+        unpack: |words, part| bytes_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
     );
 
-    /// Without the dot product, weights are widened to 16 bits and multiplied in pairs: k 0 and 4, 1 and 5, 2 and 6, 3 and 7.
-    #[inline(always)]
-    fn four_apart(k: [u8; 8]) -> [[i16; 2]; 4] {
-        let k = u64::from_le_bytes(k);
-        let two = |first: u32| {
-            let [lower, upper] = [k >> (8 * first), k >> (8 * first + 32)];
-            lower & 0xff | (upper & 0xff) << 16 | (lower & 0xff00) << 24 | (upper & 0xff00) << 40
-        };
-        bytemuck::cast([two(0), two(2)])
-    }
-
     macro_rules! sign_extend {
-        ($name:ident, $vector:ty, $features:literal, $left:ident, $right:ident) => {
-            /// Of each four weights in 16 bits, the one of that number.
+        ($name:ident, $vector:ty, $features:literal, $repeat:expr, $shuffle:ident, $multiply:ident, $set:ident, $right:ident) => {
+            /// The two weights of that byte of each word in 16 bits.
             #[inline]
             #[target_feature(enable = $features)]
             fn $name(word: $vector, part: usize) -> $vector {
-                $right::<12>(match part {
-                    0 => $left::<12>(word),
-                    1 => $left::<8>(word),
-                    2 => $left::<4>(word),
-                    _ => word,
-                })
+                let both = $shuffle(word, $repeat(to_upper_halves(part, part)));
+                $right::<12>($multiply(both, $set(1 << 16 | 16)))
             }
         };
     }
-    sign_extend!(sign_extend_zmm, __m512i, "avx512f,avx512bw", _mm512_slli_epi16, _mm512_srai_epi16);
-    sign_extend!(sign_extend_ymm, __m256i, "avx2", _mm256_slli_epi16, _mm256_srai_epi16);
-    sign_extend!(sign_extend_xmm, __m128i, "sse4.1", _mm_slli_epi16, _mm_srai_epi16);
+    sign_extend!(
+        sign_extend_zmm,
+        __m512i,
+        "avx512f,avx512bw",
+        |bytes| _mm512_broadcast_i32x4(bytes),
+        _mm512_shuffle_epi8,
+        _mm512_mullo_epi16,
+        _mm512_set1_epi32,
+        _mm512_srai_epi16
+    );
+    sign_extend!(
+        sign_extend_ymm,
+        __m256i,
+        "avx2",
+        |bytes| _mm256_broadcastsi128_si256(bytes),
+        _mm256_shuffle_epi8,
+        _mm256_mullo_epi16,
+        _mm256_set1_epi32,
+        _mm256_srai_epi16
+    );
+    sign_extend!(
+        sign_extend_xmm,
+        __m128i,
+        "sse4.1",
+        |bytes| bytes,
+        _mm_shuffle_epi8,
+        _mm_mullo_epi16,
+        _mm_set1_epi32,
+        _mm_srai_epi16
+    );
 
     register_tile!(
         U8S4I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 4,
-        left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
@@ -211,7 +230,7 @@ mod vector {
     );
     register_tile!(
         U8S4I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 4,
-        left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
@@ -219,7 +238,7 @@ mod vector {
     );
     register_tile!(
         U8S4I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 4,
-        left: [[i16; 2]] four_apart, samples: [1; 2], [S4x2(0x11); 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
         unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),

@@ -72,8 +72,8 @@ mod vector {
     use crate::{
         gemm::{
             register_tile::{
-                BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, pairs, register_tile, sign_extend_xmm,
-                sign_extend_ymm, sign_extend_zmm, store,
+                BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, sign_extend_xmm,
+                sign_extend_ymm, sign_extend_zmm, store, widen,
             },
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -109,7 +109,7 @@ mod vector {
     );
     register_tile!(
         U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
-        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
@@ -117,7 +117,7 @@ mod vector {
     );
     register_tile!(
         U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,
-        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [i16; 2]| _mm256_set1_epi32(bytemuck::cast(a)),
@@ -125,7 +125,7 @@ mod vector {
     );
     register_tile!(
         U8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
-        left: [[i16; 2]] pairs, samples: [1; 2], [1; 4];
+        left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
         unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
         broadcast: |a: [i16; 2]| _mm_set1_epi32(bytemuck::cast(a)),
