@@ -44,7 +44,9 @@ pub(super) fn clear_padding<P: Product>(shape: Shape, b: &mut [P::B], clear: imp
     let used = shape.k % P::GROUP;
     for (panel, from) in b.chunks_exact_mut(steps * P::PANEL).zip((0..).step_by(P::PANEL)) {
         let inside = shape.n.saturating_sub(from).min(P::PANEL);
-        panel.chunks_exact_mut(P::PANEL).for_each(|row| row[inside..].fill(P::B::zeroed()));
+        if inside < P::PANEL {
+            panel.chunks_exact_mut(P::PANEL).for_each(|row| row[inside..].fill(P::B::zeroed()));
+        }
         if used != 0 {
             panel[(steps - 1) * P::PANEL..].iter_mut().for_each(|word| clear(word, used));
         }

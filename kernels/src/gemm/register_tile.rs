@@ -17,7 +17,9 @@ where
 {
     let (here, missing) = left.as_flattened_mut().as_flattened_mut().split_at_mut(row.len());
     here.iter_mut().zip(row).for_each(|(wide, number)| *wide = (*number).into());
-    missing.fill(0);
+    if !missing.is_empty() {
+        missing.fill(0);
+    }
 }
 
 /// For the shuffles: a byte of each word of four to the upper half of its lower 16 bits, and one to that of its upper.
@@ -91,7 +93,7 @@ macro_rules! store {
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
 /// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
-/// for that.
+/// for that, and `total` gives the sum of a vector's lanes in each of them.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
@@ -99,7 +101,7 @@ macro_rules! register_tile {
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
-        $(raise: $raise:expr, correct: $correct:expr,)?
+        $(raise: $raise:expr, correct: $correct:expr, total: $total:expr, subtract: $subtract:expr,)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -159,14 +161,18 @@ macro_rules! register_tile {
                     let _ = (run, &start);
                     $(
                         const NUMBERS: usize = $lanes * size_of::<C>() / size_of::<A>();
+                        let start = &mut start[..$lanes];
                         let (whole, rest) = run.as_chunks::<NUMBERS>();
-                        let mut last = [A::default(); NUMBERS];
-                        last[..rest.len()].copy_from_slice(rest);
-                        let sum = whole.iter().fold($zero, |sum, numbers| $correct(sum, $load(numbers.as_ptr().cast())));
-                        let mut sums = [C::default(); $lanes];
-                        $store(sums.as_mut_ptr().cast(), $correct(sum, $load(last.as_ptr().cast())));
-                        let sum = sums.into_iter().fold(C::default(), C::wrapping_add);
-                        start.iter_mut().for_each(|start| *start = start.wrapping_sub(sum));
+                        let mut sum = $zero;
+                        for numbers in whole {
+                            sum = $correct(sum, $load(numbers.as_ptr().cast()));
+                        }
+                        if !rest.is_empty() {
+                            let mut last = [A::default(); NUMBERS];
+                            last[..rest.len()].copy_from_slice(rest);
+                            sum = $correct(sum, $load(last.as_ptr().cast()));
+                        }
+                        $store(start.as_mut_ptr().cast(), $subtract($load(start.as_ptr().cast()), $total(sum)));
                     )?
                 }
                 // SAFETY: the token proves that this CPU and OS have the instruction set.

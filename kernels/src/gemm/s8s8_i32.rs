@@ -100,6 +100,25 @@ mod vector {
     // taken off.
     const RAISED: i32 = i32::from_ne_bytes([0x80; 4]);
 
+    /// Halves, quarters and so on change places, so that no lane of any step is without use.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn total_zmm(sum: __m512i) -> __m512i {
+        let sum = _mm512_add_epi32(sum, _mm512_shuffle_i32x4::<0b01_00_11_10>(sum, sum));
+        let sum = _mm512_add_epi32(sum, _mm512_shuffle_i32x4::<0b10_11_00_01>(sum, sum));
+        let sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32::<0b01_00_11_10>(sum));
+        _mm512_add_epi32(sum, _mm512_shuffle_epi32::<0b10_11_00_01>(sum))
+    }
+
+    /// The same of half as many.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn total_ymm(sum: __m256i) -> __m256i {
+        let sum = _mm256_add_epi32(sum, _mm256_permute2x128_si256::<1>(sum, sum));
+        let sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32::<0b01_00_11_10>(sum));
+        _mm256_add_epi32(sum, _mm256_shuffle_epi32::<0b10_11_00_01>(sum))
+    }
+
     register_tile!(
         S8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[i8; 4]] |k: [i8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
@@ -108,6 +127,7 @@ mod vector {
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, b, a),
         raise: |b| _mm512_xor_si512(b, _mm512_set1_epi32(RAISED)),
         correct: |sum, a| _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(RAISED), a),
+        total: |sum| total_zmm(sum), subtract: |a, b| _mm512_sub_epi32(a, b),
     );
     register_tile!(
         S8S8I32, YmmVnniInt8(AvxVnniInt8), "avx2,avxvnniint8", ymm_reg, 6 x 2 x 8, parts: 1,
@@ -124,6 +144,7 @@ mod vector {
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, b, a),
         raise: |b| _mm256_xor_si256(b, _mm256_set1_epi32(RAISED)),
         correct: |sum, a| _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi32(RAISED), a),
+        total: |sum| total_ymm(sum), subtract: |a, b| _mm256_sub_epi32(a, b),
     );
     register_tile!(
         S8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,

@@ -16,7 +16,7 @@ use super::{Data, Layout, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_step
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
 /// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
-const LEFT_BYTES: usize = 256 * 1024;
+const LEFT_BYTES: usize = 448 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
@@ -180,7 +180,9 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
         let (packed, first_packed) =
             (lines * packed_line, if as_is.is_empty() { 0 } else { lines.saturating_sub(T::ROWS + runs) });
         let left: &mut [T::Left] = scratch.left.room_for(packed + T::ROWS * next_row(packed_line));
-        left[packed..].fill(T::Left::zeroed());
+        if !band.is_multiple_of(T::ROWS) {
+            left[packed..].fill(T::Left::zeroed());
+        }
         let right = |column, from, steps| Right {
             words: &b[from * P::PANEL..],
             stride: runs * run_steps * P::PANEL,
@@ -211,37 +213,41 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                 let width = T::COLS.min(n - col);
                 let right = right(col, run * run_steps + from, runs * steps);
                 tile.unpack_right(right, unpacked);
-                for row in (0..m).step_by(band).flat_map(|band_row| (band_row..band_row + band).step_by(T::ROWS)) {
-                    let view = |words, line, from| {
-                        let words =
-                            <[T::Left]>::get(words, layout.at(row, run, line, P::GROUP) + from..).unwrap_or_default();
-                        Left { words, row: next_row(line), run: line, runs, steps }
-                    };
-                    let left = Some(view(as_is, line / P::GROUP, from))
-                        .filter(|left| left.reaches(T::ROWS))
-                        .unwrap_or_else(|| view(left, packed_line, from - packed_from));
-                    let inside = T::ROWS.min(band - row % band);
-                    let start = &mut start[if T::CORRECTS { row * T::LANES } else { 0 }..];
-                    if T::CORRECTS && first && col == 0 {
-                        for (row, start) in (row..row + inside).zip(start.chunks_exact_mut(T::LANES)) {
-                            a.runs(row, 0..k).for_each(|run| tile.correct(run, start));
+                for band_row in (0..m).step_by(band) {
+                    for row in (band_row..band_row + band).step_by(T::ROWS) {
+                        let view = |words, line, from| {
+                            let words = <[T::Left]>::get(words, layout.at(row, run, line, P::GROUP) + from..)
+                                .unwrap_or_default();
+                            Left { words, row: next_row(line), run: line, runs, steps }
+                        };
+                        let left = Some(view(as_is, line / P::GROUP, from))
+                            .filter(|left| left.reaches(T::ROWS))
+                            .unwrap_or_else(|| view(left, packed_line, from - packed_from));
+                        let inside = T::ROWS.min(band - row % band);
+                        let start = &mut start[if T::CORRECTS { row * T::LANES } else { 0 }..];
+                        if T::CORRECTS && first && col == 0 {
+                            for (row, start) in (row..row + inside).zip(start.chunks_exact_mut(T::LANES)) {
+                                a.runs(row, 0..k).for_each(|run| tile.correct(run, start));
+                            }
                         }
-                    }
-                    let start = first.then_some(&*start);
-                    let sums = &mut c[row * n + col..];
-                    for row in T::ROWS..2 * T::ROWS {
-                        prefetch(sums, row * n);
-                    }
-                    if (width, inside) == (T::COLS, T::ROWS) {
-                        tile.multiply(left, right, unpacked, Sums { sums, stride: n, start });
-                    } else {
-                        // What of this tile lies outside of C is computed and not kept.
-                        let rows = |n: usize| n * T::COLS..n * T::COLS + width;
-                        if !first {
-                            (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                        let start = first.then_some(&*start);
+                        let sums = &mut c[row * n + col..];
+                        for row in T::ROWS..2 * T::ROWS {
+                            for line in (0..T::COLS).step_by(64 / size_of::<P::C>()) {
+                                prefetch(sums, row * n + line);
+                            }
                         }
-                        tile.multiply(left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
-                        (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
+                        if (width, inside) == (T::COLS, T::ROWS) {
+                            tile.multiply(left, right, unpacked, Sums { sums, stride: n, start });
+                        } else {
+                            // What of this tile lies outside of C is computed and not kept.
+                            let rows = |n: usize| n * T::COLS..n * T::COLS + width;
+                            if !first {
+                                (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
+                            }
+                            tile.multiply(left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
+                            (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
+                        }
                     }
                 }
             }
@@ -264,15 +270,12 @@ fn apart<T>(words: usize) -> usize {
     (words.div_ceil(of_cache_line) | 1) * of_cache_line
 }
 
-/// Has a row of the next tile's sums brought near, if there is one.
+/// Has a cache line of the next tile's sums brought near, if there is one.
 #[inline(always)]
 fn prefetch<C>(sums: &[C], at: usize) {
     let line = sums.as_ptr().wrapping_add(at).cast();
     // SAFETY: a prefetch touches nothing, wherever it points.
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(line);
-        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64));
-    }
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
 }
 
 /// The peak of a tile.
