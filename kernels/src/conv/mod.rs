@@ -130,10 +130,10 @@ fn layout<P: Product>(size: Size, rng: &mut Rng, million: usize) -> Surroundings
         }
         Size::Fresh => {
             let [pixels, channels, features] = FRESH;
-            // 15 sides in 16 are whole tiles: what is wrong beyond an edge is never seen.
+            // 63 sides in 64 are whole tiles: what is wrong beyond an edge is never seen.
             let mut any = |(low, high), whole: usize| {
                 let side = rng.within(low, high);
-                if rng.next() & 15 == 0 { side } else { side.next_multiple_of(whole) }
+                if rng.next() & 63 == 0 { side } else { side.next_multiple_of(whole) }
             };
             Surroundings {
                 height: any(pixels, 1),

@@ -130,10 +130,10 @@ impl<P: Product> Work for P {
     const NAMES: [&'static str; 3] = ["a", "b", "c"];
 
     fn layout(size: Size, rng: &mut Rng) -> Shape {
-        // 15 sides in 16 are whole tiles: what is wrong beyond an edge is never seen.
+        // 63 sides in 64 are whole tiles: what is wrong beyond an edge is never seen.
         let mut any = |whole: usize| {
             let side = rng.within(FRESH.0, FRESH.1);
-            if rng.next() & 15 == 0 { side } else { side.next_multiple_of(whole) }
+            if rng.next() & 63 == 0 { side } else { side.next_multiple_of(whole) }
         };
         match size {
             Size::Golden => P::GOLDEN,
