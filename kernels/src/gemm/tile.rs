@@ -16,7 +16,7 @@ use super::{Data, Layout, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_step
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
 /// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
-const LEFT_BYTES: usize = 448 * 1024;
+const LEFT_BYTES: usize = 256 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
