@@ -163,7 +163,7 @@ mod vector {
 
     register_tile!(
         U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 2,
-        left: [[u8; 4]] |k| bytemuck::must_cast(k), unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
+        left: [[u8; 4]] bytemuck::must_cast, unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| bytes_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
@@ -171,7 +171,7 @@ mod vector {
     );
     register_tile!(
         U8S4I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 2,
-        left: [[u8; 4]] |k| bytemuck::must_cast(k), unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
+        left: [[u8; 4]] bytemuck::must_cast, unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| bytes_ymm(load!(_mm256_loadu_si256)(words), part),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
