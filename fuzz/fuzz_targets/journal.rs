@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use oddcore::{
     journal,
-    report::{Report, text},
+    report::{Report, compare::Comparison, html, junit, markdown, prometheus, text, timeline::Timeline},
     verdict::Outcome,
 };
 use oddcore_fuzz::framed;
@@ -20,6 +20,11 @@ fuzz_target!(|data: &[u8]| {
         run.plan.steps(&run.machine).take(STEPS_MAX).for_each(drop);
         let report = Report::of(&outcome).expect("a journal that reads has an opening record");
         assert!(!text::render(&report).is_empty());
+        assert!(html::of(&outcome, &Timeline::of(&read.records)).is_some());
+        for rendered in [junit::render(&report), markdown::render(&report), prometheus::render(&report)] {
+            assert!(!rendered.is_empty());
+        }
+        assert!(!Comparison::of(&report, &report).text().is_empty());
         let json = serde_json::to_string(&report).expect("a report is JSON");
         serde_json::from_str::<Report>(&json).expect("and reads back");
     }

@@ -5,6 +5,7 @@ mod cores;
 mod drill;
 mod dry_run;
 mod duration;
+mod files;
 mod kernels;
 mod merge;
 mod output;

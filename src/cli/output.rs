@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::CliError;
-use crate::machine::name;
+use crate::{machine::name, report::colour};
 
 /// The target of `--json`, tried before any work begins.
 pub enum JsonTarget {
@@ -28,13 +28,7 @@ impl JsonTarget {
             None => Ok(Self::None),
             Some(path) if path == Path::new("-") => Ok(Self::Stdout),
             Some(path) => {
-                let error = |source| CliError::Write { path: path.display().to_string(), source };
-                if path.is_dir() {
-                    return Err(error(std::io::ErrorKind::IsADirectory.into()));
-                }
-                let beside = beside(path);
-                OpenOptions::new().write(true).create_new(true).open(&beside).map_err(error)?;
-                fs::remove_file(&beside).map_err(error)?;
+                try_out(path)?;
                 Ok(Self::File(path.to_owned()))
             }
         }
@@ -53,19 +47,31 @@ impl JsonTarget {
         };
         // A journal may come from anywhere.
         let table = &name::visible(table);
+        let in_colour = |wanted: bool| if wanted { colour::painted(table) } else { table.clone() };
         match self {
-            Self::None => print(table, &mut std::io::stdout()),
+            Self::None => print(&in_colour(console::colors_enabled()), &mut std::io::stdout()),
             Self::Stdout => {
-                print(table, &mut std::io::stderr());
+                print(&in_colour(console::colors_enabled_stderr()), &mut std::io::stderr());
                 print(&json(), &mut std::io::stdout());
             }
             Self::File(path) => {
-                print(table, &mut std::io::stdout());
+                print(&in_colour(console::colors_enabled()), &mut std::io::stdout());
                 write_whole(path, json().as_bytes())?;
             }
         }
         Ok(())
     }
+}
+
+/// Checks that a file can be written, leaving nothing behind.
+pub fn try_out(path: &Path) -> Result<(), CliError> {
+    let error = |source| CliError::Write { path: path.display().to_string(), source };
+    if path.is_dir() {
+        return Err(error(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let beside = beside(path);
+    OpenOptions::new().write(true).create_new(true).open(&beside).map_err(error)?;
+    fs::remove_file(&beside).map_err(error)
 }
 
 /// Writes a file so that it is there whole or not at all.

@@ -1,45 +1,60 @@
 //! `oddcore report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, not_yet, output::JsonTarget, session::tell};
+use super::{
+    CliError,
+    files::{FileArgs, Files},
+};
 use crate::{
     journal::{self, JOURNAL_FILE, find_run},
+    report::{Report, compare::Comparison},
     verdict::Outcome,
 };
 
 /// Options of `report`.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// A run's id or folder; the newest run without it.
-    run: Option<String>,
+    /// A run's id or folder; the newest run without it. Two of them are compared, core by core.
+    #[arg(num_args = 0..=2, value_name = "RUN")]
+    run: Vec<String>,
     /// Folder of the runs.
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
     /// Write the report as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    html: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    junit: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileArgs,
 }
 
-/// Reads a run again; 0 if it can be read.
+/// Reads a run again, or compares two; 0 if they can be read.
 pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
-    if args.html.is_some() {
-        return not_yet("--html");
+    let find = |run: Option<&String>| find_run(args.runs.as_deref(), run.map(String::as_str));
+    match &args.run[..] {
+        [a, b] => {
+            let [a, b] =
+                [outcome_of(&find(Some(a))?)?, outcome_of(&find(Some(b))?)?].map(|outcome| report_of(&outcome));
+            Files::open(args.json.as_deref(), &args.files)?.compare(&Comparison::of(&a, &b))?;
+        }
+        one => {
+            let folder = find(one.first())?;
+            let outcome = outcome_of(&folder)?;
+            Files::open(args.json.as_deref(), &args.files)?.finish(&outcome, &folder)?;
+        }
     }
-    if args.junit.is_some() {
-        return not_yet("--junit");
-    }
-    let folder = find_run(args.runs.as_deref(), args.run.as_deref())?;
+    Ok(0)
+}
+
+fn outcome_of(folder: &Path) -> Result<Outcome, CliError> {
     let read = journal::read(&folder.join(JOURNAL_FILE))?;
-    let json = JsonTarget::open(args.json.as_deref())?;
     let mut outcome = Outcome::of(&read.records);
     outcome.notes.extend(read.tail.map(|tail| format!("the journal's end was cut off: {tail}")));
-    tell(&outcome, &json, &folder)?;
-    Ok(0)
+    Ok(outcome)
+}
+
+fn report_of(outcome: &Outcome) -> Report {
+    Report::of(outcome).expect("a journal that reads has an opening record")
 }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    output::JsonTarget,
+    files::{Files, OF_A_TUNING},
     picture,
     run::PlaceArgs,
     run::read_machine,
@@ -46,7 +46,7 @@ pub struct ResumeArgs {
 pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     platform::survive_full_files();
     let machine = read_machine(args.place.root.as_deref())?;
-    let json = JsonTarget::open(args.place.json.as_deref())?;
+    let files = Files::open(args.place.json.as_deref(), &args.place.files)?;
     let runs = args.place.runs.as_deref();
     let (folder, mut found) = match &args.run {
         Some(run) => {
@@ -60,6 +60,9 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     let refuse = |why: &str| Err(CliError::Usage(format!("{id}: {why}")));
     if let Some(ended) = &found.outcome.ended {
         return refuse(&format!("this run ended at {ended}; there is nothing left of it to go on with"));
+    }
+    if found.run.plan.tuning().is_some() {
+        files.refuse_forms(OF_A_TUNING)?;
     }
     // Before anything can keep us from going on: what the OS knows of that end does not stay for ever.
     let loss = settle(&folder, &mut found, args.place.root.as_deref())?;
@@ -89,9 +92,9 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     run.machine = run.machine.with_cpus_of(&machine);
     let number = found.outcome.standing.sessions + 1;
     let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
-    let root = root_of(args.place.root.as_deref());
-    let session = Session { folder, number, run, so_far: Some(so_far), root, drill: None, tune };
-    Ok(exit_code(&session.carry_out(found.journal, &json)?))
+    let (root, bell) = (root_of(args.place.root.as_deref()), args.place.bell);
+    let session = Session { folder, number, run, so_far: Some(so_far), root, drill: None, tune, bell };
+    Ok(exit_code(&session.carry_out(found.journal, &files)?))
 }
 
 /// What it takes to go on with a tuning.

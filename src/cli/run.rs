@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{
-    CliError, dry_run, duration, not_yet,
-    output::JsonTarget,
+    CliError, dry_run, duration,
+    files::{self, FileArgs, Files},
     picture, profile,
     resume::restore_what_was_left_capped,
     selection,
@@ -49,7 +49,7 @@ pub struct RunArgs {
     /// 10 min or oftener". Takes three times as long, core for core; --for is then the most.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) until: Option<String>,
-    /// Which cores, like 0-7,!4.
+    /// Which cores, like 0-7,!4 or P4,E0-E3.
     #[arg(long, value_name = "LIST")]
     pub(super) cores: Option<String>,
     /// Which kernels, names with * and ?.
@@ -80,8 +80,6 @@ pub struct RunArgs {
     /// Run this beside the test, unpinned (a load for the GPU, your own work), and stop it afterwards.
     #[arg(long, value_name = "CMD")]
     pub(super) beside: Option<String>,
-    #[arg(long, hide = true)]
-    html: Option<PathBuf>,
     /// Print the plan with its times, and run nothing.
     #[arg(long)]
     dry_run: bool,
@@ -99,6 +97,11 @@ pub struct PlaceArgs {
     /// Read the descriptions of the machine below this folder.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Ring the terminal's bell at a finding.
+    #[arg(long)]
+    pub bell: bool,
 }
 
 /// A seed, decimal or hexadecimal.
@@ -131,9 +134,6 @@ fn described_machine(dir: &std::path::Path) -> Result<Machine, CliError> {
 /// `oddcore run`.
 pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let (profile, args) = profile::complete(args)?;
-    if args.html.is_some() {
-        return not_yet("--html");
-    }
     let until_s = args.until.as_deref().map(|text| duration::parse("--until", text)).transpose()?;
     let length = args.length.as_deref().map(|text| duration::parse("--for", text)).transpose()?;
     let kernels = selection::kernels(args.kernels.as_deref())?;
@@ -154,7 +154,7 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
     let thorough = matches!(profile.as_str(), "standard" | "overnight");
     let default = if thorough { &Load::ALL[..] } else { &Load::QUICK };
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &kernels)?;
-    let expect = selection::expect(args.expect.as_deref(), &cores)?;
+    let expect = selection::expect(&machine, args.expect.as_deref(), &cores)?;
     let seed = args.seed.unwrap_or_else(|| platform::monotonic_ns() ^ u64::from(std::process::id()) << 40);
     let mut request = Request { cores, kernels, loads, seconds: 0.0, seed: Hex(seed), until_s, expect, tune: None };
     request.seconds = length.unwrap_or_else(|| match profile.as_str() {
@@ -205,7 +205,10 @@ impl Job {
         platform::survive_full_files();
         session::check_beside(self.beside.as_deref())?;
         restore_what_was_left_capped(self.place.runs.as_deref(), false)?;
-        let json = JsonTarget::open(self.place.json.as_deref())?;
+        let files = Files::open(self.place.json.as_deref(), &self.place.files)?;
+        if self.request.tune.as_ref().is_some_and(|tuning| !tuning.after_finding) {
+            files.refuse_forms(files::OF_A_TUNING)?;
+        }
         let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let started = SystemClock.timestamp();
         // Sorts by time; two runs of one second differ by their process.
@@ -243,7 +246,8 @@ impl Job {
             root: root_of(self.place.root.as_deref()),
             drill: self.drill,
             tune: self.tune,
+            bell: self.place.bell,
         };
-        session.carry_out(journal, &json)
+        session.carry_out(journal, &files)
     }
 }

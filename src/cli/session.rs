@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, output::JsonTarget, picture, tune::Tune};
+use super::{CliError, files::Files, picture, tune::Tune};
 use crate::{
-    journal::{self, Journal, record::RunStarted},
+    journal::{Journal, record::RunStarted},
     machine::{
         Root,
         cap::{self, Cpufreq},
@@ -12,7 +12,7 @@ use crate::{
         sensors::Sensors,
     },
     platform::{self, KeepAwake},
-    report::{Report, screen::Screen, text, tune::TuneReport},
+    report::screen::Screen,
     supervisor::{
         Drill, Setup, SoFar, Supervisor,
         beside::{Beside, Kept},
@@ -38,11 +38,13 @@ pub struct Session {
     pub drill: Option<Drill>,
     /// What it takes to tune.
     pub tune: Option<Tune>,
+    /// Whether a finding rings the bell.
+    pub bell: bool,
 }
 
 impl Session {
     /// Runs it to its end and writes the report.
-    pub fn carry_out(self, journal: Journal, json: &JsonTarget) -> Result<Outcome, CliError> {
+    pub fn carry_out(self, journal: Journal, files: &Files) -> Result<Outcome, CliError> {
         let platform_error = |what| move |source| CliError::Platform { what, source };
         platform::exit_two_on_panic();
         platform::exit_two_on_fatal_signals().map_err(platform_error("signal handlers cannot be set"))?;
@@ -54,7 +56,7 @@ impl Session {
             (None, None) => format!("Profile {}", self.run.profile),
         };
         let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.standing.next_step);
-        let mut screen = Screen::new(&self.run, next_step, &what);
+        let mut screen = Screen::new(&self.run, next_step, &what, self.bell);
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();
@@ -90,18 +92,9 @@ impl Session {
             view: &mut screen,
         });
         drop(screen);
-        tell(&outcome, json, &folder)?;
+        files.finish(&outcome, &folder)?;
         Ok(outcome)
     }
-}
-
-/// Writes the report of an outcome that has an opening record.
-pub fn tell(outcome: &Outcome, json: &JsonTarget, folder: &Path) -> Result<(), CliError> {
-    if let Some(report) = TuneReport::of(outcome) {
-        return json.finish(&report, &(report.render() + &again(&report.run, folder)));
-    }
-    let report = Report::of(outcome).expect("a journal that reads has an opening record");
-    json.finish(&report, &(text::render(&report) + &again(&report.run, folder)))
 }
 
 /// What a run, or a tuning, with this outcome exits with.
@@ -132,13 +125,6 @@ fn start_beside(command: &str, folder: &Path) -> Result<Box<dyn Beside>, CliErro
     let started = platform::thread_affinity().and_then(|cpus| Kept::start(command, &cpus, folder));
     let started = started.map_err(|source| CliError::Platform { what: "--beside: cannot be started", source });
     Ok(Box::new(started?))
-}
-
-/// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.
-pub fn again(run: &str, folder: &Path) -> String {
-    let found = journal::runs_folder(None).is_ok_and(|runs| folder.parent() == Some(&runs));
-    let by = if found { run.to_owned() } else { folder.display().to_string() };
-    format!("Run {run}. Again: oddcore report {by}\n")
 }
 
 /// A path that another working folder cannot change, as text for the journal.

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 
 use super::{
     Checked, CoreReport, EvidenceReport, Hottest, KernelReport, Multiplier, OthersActive, Report, SCHEMA, SensorReport,
-    Spread,
+    Spread, advice::advice,
 };
 use crate::{
     journal::record::{Evidence, RunStarted},
-    machine::{Core, format_cpu_list},
-    plan::{Plan, Told},
+    machine::Core,
     platform::Priority,
     verdict::{
-        Cause, Class, CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, duration,
-        errors_of, expected_of, missed, passes,
+        CoreOutcome, CoreVerdict, Finding, Outcome, beside_blocks, catches_every_s, diagnose, errors_of, expected_of,
+        missed, passes,
     },
 };
 
 const NS: f64 = 1e-9;
-/// Less checked time than this on any core validates nothing.
-const VALIDATES_S: f64 = 3600.0;
 /// Of work whose footprint, instruction set or variant nobody noted.
 const UNKNOWN: &str = "unknown";
 
@@ -228,113 +225,17 @@ fn kernels(outcome: &Outcome, own: &CoreOutcome, core: u32) -> Vec<KernelReport>
     sums.into_iter().map(report).collect()
 }
 
-/// What to do next, in the order of domain knowledge: the ratio first, then microcode and limits, voltage last.
-fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
-    let mut advice = Vec::new();
-    let name = |core: u32| {
-        run.machine.cores.iter().find(|c| c.core == core).map_or_else(|| format!("core {core}"), |c| c.short.clone())
-    };
-    for probe in outcome.tuned.probes.iter().filter(|_| run.plan.lowering().is_some()) {
-        let (name, lower, said) = (name(probe.core), probe.multiplier, probe.sentence(outcome));
-        advice.push(match probe.told(outcome) {
-            Some(Told::Pass) => format!("{name}: fails at {}x, passes at {lower}x ({said}).", lower + 1),
-            Some(Told::Fail) => format!("{name}: fails at {}x, and at {lower}x too ({said}).", lower + 1),
-            _ => format!("{name}: fails at {}x; at {lower}x nothing is known ({said}).", lower + 1),
-        });
-    }
-    if run.drill {
-        advice.push("This was a drill: the fault was injected on purpose, and says nothing about the machine.".into());
-        return advice;
-    }
-    let failed: Vec<u32> =
-        outcome.cores.keys().copied().filter(|&core| outcome.verdict_of(core) == CoreVerdict::Fail).collect();
-    let fits_memory: Vec<String> =
-        failed.iter().filter(|&&core| may_be_memory(outcome, core)).map(|&core| name(core)).collect();
-    if !fits_memory.is_empty() {
-        advice.push(format!(
-            "{}: what was seen fits memory as well. Test that first (memtest86+, a night), before lowering a ratio.",
-            fits_memory.join(", ")
-        ));
-    }
-    for core in failed {
-        let highest = outcome.findings.iter().filter(|f| f.core == Some(core)).filter_map(|f| f.multiplier).max();
-        let ratio = highest.map_or_else(String::new, |at| format!(" (it failed at {at}x)"));
-        advice.push(format!(
-            "{}: lower its ratio by one{ratio}, then: oddcore run --cores {core} --for 1h. If it runs at stock settings: \
-             newest BIOS and microcode with the maker's default limits, then a warranty claim. More voltage last.",
-            name(core)
-        ));
-    }
-    if outcome.common_defect().is_some() {
-        advice.push("The same work failed the same way on more than one core: most likely a defect of this program, please report it.".into());
-    }
-    let unproven: Vec<u32> =
-        outcome.cores.keys().copied().filter(|&core| outcome.verdict_of(core) == CoreVerdict::NotProven).collect();
-    let done = advice.is_empty();
-    if let Some(why) = run.machine.microcode_judged().and_then(|judged| judged.advice()) {
-        advice.push(format!("Microcode {}: {why}.", run.machine.microcode.as_deref().unwrap_or("unknown")));
-    }
-    if done {
-        advice.push(match outcome.exit_code() {
-            0 => worth(outcome),
-            _ if outcome.ended.is_none() => format!(
-                "The run has not ended. If it is not running any more, go on with it: oddcore resume {}",
-                run.run
-            ),
-            _ if !unproven.is_empty() => unproven_again(&unproven, run),
-            _ => "Some cores were not cleared; test them again, longer: oddcore run --for 10m".into(),
-        });
-    }
-    advice
-}
-
-/// How to prove what was missed.
-fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
-    let expect = match &run.plan {
-        Plan::Asked(request) => {
-            let wanted = request.expect.iter().filter(|expected| cores.contains(&expected.core));
-            wanted.map(|expected| format!("{}={}x", expected.core, expected.multiplier)).collect::<Vec<_>>().join(",")
-        }
-        Plan::Listed(_) => String::new(),
-    };
-    let expect = if expect.is_empty() { String::new() } else { format!(" --expect {expect}") };
-    format!(
-        "A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone: oddcore run \
-         --cores {} --loads solo{expect} --for 1h",
-        format_cpu_list(cores)
-    )
-}
-
-/// Whether memory may be behind a core's findings.
-fn may_be_memory(outcome: &Outcome, core: u32) -> bool {
-    let mut own = outcome.findings.iter().filter(|finding| finding.core == Some(core));
-    own.all(|finding| matches!(finding.class, Class::CorruptInput | Class::CorruptReference))
-        || diagnose(outcome, core).is_some_and(|diagnosis| diagnosis.cause != Cause::Core)
-}
-
-/// What a run without errors is worth, by the core that was checked least.
-fn worth(outcome: &Outcome) -> String {
-    let tested = || outcome.cores.values().filter(|own| own.under_test);
-    let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
-    if least_s < VALIDATES_S {
-        return "Too short to validate anything. For a night of it: oddcore run --profile overnight".into();
-    }
-    let (count, least) = (tested().count(), duration(least_s));
-    let cores = if count == 1 { "on the core tested" } else { "on each core tested" };
-    format!("At least {least} of checked CPU time {cores}; what that would have caught is said above.")
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::{
         journal::{Record, read_from, record::EvidenceKey},
-        report::text,
-        verdict::finding::tests::finding,
+        report::{html, junit, markdown, prometheus, text, timeline::Timeline},
+        verdict::{Class, finding::tests::finding},
     };
 
     /// An outcome of a made-up run on two cores, after these records.
-    fn outcome(records: Vec<Record>) -> Outcome {
+    pub fn outcome(records: Vec<Record>) -> Outcome {
         let bytes = include_bytes!("../../tests/fixtures/journals/format-1-drill.journal");
         let read = read_from("made-up", &bytes[..]).expect("a journal");
         let Some(Record::RunStarted(mut run)) = read.records.into_iter().next() else { panic!("no opening record") };
@@ -343,7 +244,7 @@ mod tests {
     }
 
     /// Checked work of a core.
-    fn work(core: u32, seconds: u64) -> Record {
+    pub fn work(core: u32, seconds: u64) -> Record {
         let key = EvidenceKey {
             multiplier: Some(60),
             load: "solo".into(),
@@ -379,37 +280,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_run_is_called_too_short_only_by_the_hours_of_its_least_tested_core() {
-        let ended = || Record::RunEnded { at: "2026-01-01T00:00:00Z".into() };
-        let advised = |seconds: [u64; 2]| {
-            let outcome = outcome(vec![work(0, seconds[0]), work(1, seconds[1]), ended()]);
-            assert_eq!(outcome.exit_code(), 0);
-            Report::of(&outcome).expect("a report").advice
-        };
-        assert!(advised([9000, 3599])[0].starts_with("Too short"));
-        let long = advised([9000, 7200]);
-        assert_eq!(
-            long,
-            ["At least 2 h of checked CPU time on each core tested; what that would have caught is said above."]
-        );
-    }
-
-    #[test]
-    fn what_may_be_memory_is_to_be_tested_before_a_ratio_is_lowered() {
-        let advised = |findings: Vec<Finding>| {
-            let findings = findings.into_iter().map(|finding| Record::Finding(Box::new(finding)));
-            let records = [work(0, 30), work(1, 30)].into_iter().chain(findings).collect();
-            Report::of(&outcome(records)).expect("a report").advice
-        };
-        for class in [Class::CorruptInput, Class::CorruptReference, Class::Miscompute, Class::LostToReset] {
-            let advice = advised(vec![finding(0, class)]);
-            assert!(advice[0].contains("fits memory") && advice[1].contains("lower its ratio"), "{advice:?}");
-        }
-        let advice = advised(vec![finding(0, Class::Comparison)]);
-        assert!(advice.len() == 1 && advice[0].contains("lower its ratio"), "{advice:?}");
-    }
-
     /// A night's journal with every count at the most that its field holds, as no run but a damaged one could leave it.
     #[test]
     fn the_largest_numbers_there_are_can_be_reported() {
@@ -426,6 +296,8 @@ mod tests {
             started,
             format!(r#"{{"record":"key","id":0,"key":{}}}"#, key("a", "4294967295")),
             format!(r#"{{"record":"key","id":1,"key":{}}}"#, key("b", "null")),
+            r#"{"record":"heartbeat","at":"9999-12-30T00:00:00Z"}"#.to_owned(),
+            r#"{"record":"sensors","step":0,"hottest_c":1e308}"#.to_owned(),
             format!(
                 r#"{{"record":"work","core":0,"parts":[[0,{most}],[1,{most}],[1,{most}]],"clocks":[[4294967295,{max}],[0,{max}]]}}"#
             ),
@@ -439,8 +311,14 @@ mod tests {
         }
         let read = read_from("made-up", &bytes[..]).expect("a journal");
         assert!(read.tail.is_none() && read.records.len() == records.len(), "{:?}", read.tail);
-        let report = Report::of(&Outcome::of(&read.records)).expect("a report");
+        let outcome = Outcome::of(&read.records);
+        let report = Report::of(&outcome).expect("a report");
         assert_eq!(report.cores[0].checked.iterations, max);
+        let page = html::of(&outcome, &Timeline::of(&read.records)).expect("a page");
+        assert!(page.contains("4294967x") || page.contains("42949673x"), "a chart with its highest clock");
+        assert!(junit::render(&report).contains(&max.to_string()));
+        assert!(prometheus::render(&report).contains("oddcore_core_checked_iterations"));
+        assert!(markdown::render(&report).contains("| C1 |"));
         assert!(text::render(&report).contains(&max.to_string()));
         let json = serde_json::to_string(&report).expect("JSON");
         serde_json::from_str::<Report>(&json).expect("reads back");

@@ -15,31 +15,41 @@ const SHOWN: usize = 3;
 /// All cores with a diagnosis.
 pub fn lines(report: &Report) -> String {
     let failed = report.cores.iter().filter_map(|core| Some((core, core.diagnosis.as_ref()?)));
-    failed.map(|(core, diagnosis)| of_core(report, core, diagnosis)).collect()
+    let text = |(core, diagnosis)| {
+        let mut out = wrapped(&headline(core), "  ");
+        out.push('\n');
+        for (what, text) in entries(report, core, diagnosis) {
+            let _ = writeln!(out, "{}", wrapped(&format!("  {what:<7} {text}"), "          "));
+        }
+        out
+    };
+    failed.map(text).collect()
 }
 
-fn of_core(report: &Report, core: &CoreReport, diagnosis: &Diagnosis) -> String {
+fn headline(core: &CoreReport) -> String {
+    format!(" {}: {}", core.label, core.reason.as_deref().unwrap_or("failed"))
+}
+
+/// What is to be said of a core that failed: a word for each, and its text.
+pub fn entries(report: &Report, core: &CoreReport, diagnosis: &Diagnosis) -> Vec<(String, String)> {
     let name = short(report, core);
-    let mut out = wrapped(&format!(" {}: {}", core.label, core.reason.as_deref().unwrap_or("failed")), "  ");
-    out.push('\n');
-    let mut line = |what: &str, text: &str| {
-        let _ = writeln!(out, "{}", wrapped(&format!("  {what:<7} {text}"), "          "));
-    };
+    let mut said = Vec::new();
+    let mut say = |what: &str, text: String| said.push((what.to_owned(), text));
     let own = || report.findings.iter().filter(|finding| finding.core == Some(core.core));
     if let Some(first) = own().next() {
-        line("first", &occasion(first));
+        say("first", occasion(first));
     }
     if let Some((finding, [expected, actual])) = own().find_map(|f| Some((f, [f.expected?, f.actual?]))) {
         let again = finding.again.as_ref().map_or_else(String::new, |again| again_on(name, again));
-        line("bits", &format!("want {expected}  got {actual}{again}"));
+        say("bits", format!("want {expected}  got {actual}{again}"));
     }
     if diagnosis.placed > 1 {
-        line("where", &place(diagnosis));
+        say("where", place(diagnosis));
     }
-    line("rate", &rate(diagnosis));
+    say("rate", rate(diagnosis));
     for (what, dependence) in [("clock", &diagnosis.depends_on_clock), ("load", &diagnosis.depends_on_load)] {
         if let Some(dependence) = dependence {
-            line(what, &dependence.words);
+            say(what, dependence.words.clone());
         }
     }
     let cause = match diagnosis.cause {
@@ -47,15 +57,13 @@ fn of_core(report: &Report, core: &CoreReport, diagnosis: &Diagnosis) -> String 
         Cause::Memory => "memory rather than the core",
         Cause::Undecided => "undecided",
     };
-    line("cause", &format!("{cause}: {}", diagnosis.why));
-    for text in sound_below(diagnosis, name) {
-        line(&text.0, &text.1);
-    }
-    out
+    say("cause", format!("{cause}: {}", diagnosis.why));
+    said.extend(sound_below(diagnosis, name));
+    said
 }
 
 /// `0:23  gpu-wait  webui-upscale/avx2/getdata  60x`.
-fn occasion(finding: &Finding) -> String {
+pub fn occasion(finding: &Finding) -> String {
     let s = finding.seconds_in as u64;
     let work: Vec<&str> =
         [&finding.kernel, &finding.variant, &finding.stage].into_iter().flatten().map(String::as_str).collect();
@@ -63,7 +71,7 @@ fn occasion(finding: &Finding) -> String {
     format!("{}:{:02}  {}  {}{multiplier}", s / 60, s % 60, finding.load, work.join("/"))
 }
 
-fn again_on(name: &str, again: &Again) -> String {
+pub fn again_on(name: &str, again: &Again) -> String {
     again
         .same
         .map_or_else(String::new, |tally| format!("   wrong again {} of {} times on {name}", tally.wrong, tally.times))

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{CoreReport, Report, text::wrapped};
+use super::{CoreReport, Report, tested::BLIP, text::wrapped};
 use crate::{
+    machine::name_ranges,
     plan::PRE_PASS,
     verdict::{Pass, sentence},
 };
@@ -12,8 +13,6 @@ use crate::{
 const SENTENCES: usize = 4;
 /// Groups shown.
 const GROUPS: usize = 8;
-/// A multiplier seen for less than this part of a load's time is a blip, not worth a sentence here.
-const BLIP: f64 = 0.01;
 /// Cores whose times lie within this factor of each other say the same.
 const SAME: f64 = 1.25;
 
@@ -26,8 +25,38 @@ struct Group<'a> {
     more: usize,
 }
 
+/// What is to be said of some cores.
+pub struct Said {
+    /// `P4 P5, each of them at least`.
+    pub who: String,
+    /// Sentences.
+    pub sentences: Vec<String>,
+    /// Sentences left out.
+    pub more: usize,
+}
+
 /// The sentences of all cores tested.
 pub fn lines(report: &Report) -> String {
+    let mut out = String::new();
+    let all = said(report);
+    for said in all.iter().take(GROUPS) {
+        let _ = writeln!(out, "{}", wrapped(&format!(" {}:", said.who), " "));
+        for text in &said.sentences {
+            let _ = writeln!(out, "{}", wrapped(&format!("   {text}"), "     "));
+        }
+        if said.more > 0 {
+            let _ = writeln!(out, "   ... and {} more in --json", said.more);
+        }
+    }
+    let rest: Vec<&str> = all.iter().skip(GROUPS).map(|said| said.who.as_str()).collect();
+    if !rest.is_empty() {
+        let _ = writeln!(out, "{}", wrapped(&format!(" {}: in --json", rest.join("; ")), "   "));
+    }
+    out
+}
+
+/// The same, unwritten: cores that say the same say it once.
+pub fn said(report: &Report) -> Vec<Said> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for core in &report.cores {
         let passes = worth_saying(core);
@@ -39,25 +68,18 @@ pub fn lines(report: &Report) -> String {
             None => groups.push(Group::of(short(report, core), passes, core.passes.len())),
         }
     }
-    let mut out = String::new();
-    for group in groups.iter().take(GROUPS) {
-        let who = group.names.join(" ");
+    let said = |group: &Group<'_>| {
         let each = if group.names.len() > 1 { ", each of them at least" } else { "" };
-        let _ = writeln!(out, "{}", wrapped(&format!(" {who}{each}:"), " "));
-        for (pass, &seconds) in group.passes.iter().zip(&group.shortest) {
-            // Of a group the least that was done, which holds for every core of it.
-            let text = sentence(pass.multiplier, &pass.load, seconds, pass.findings);
-            let _ = writeln!(out, "{}", wrapped(&format!("   {text}"), "     "));
+        // Of a group the least that was done, which holds for every core of it.
+        let of = |(pass, &seconds): (&&Pass, &f64)| sentence(pass.multiplier, &pass.load, seconds, pass.findings);
+        let names: Vec<String> = group.names.iter().map(|&name| name.to_owned()).collect();
+        Said {
+            who: format!("{}{each}", name_ranges(&names)),
+            sentences: group.passes.iter().zip(&group.shortest).map(of).collect(),
+            more: group.more,
         }
-        if group.more > 0 {
-            let _ = writeln!(out, "   ... and {} more in --json", group.more);
-        }
-    }
-    let rest: Vec<&str> = groups.iter().skip(GROUPS).flat_map(|group| group.names.iter().copied()).collect();
-    if !rest.is_empty() {
-        let _ = writeln!(out, "{}", wrapped(&format!(" {}: in --json", rest.join(" ")), "   "));
-    }
-    out
+    };
+    groups.iter().map(said).collect()
 }
 
 /// Those with errors, then those of the highest multipliers.

@@ -1,15 +1,25 @@
 //! The report: what the journal says, for people and for programs. Reads the folded journal and nothing else.
 
+mod advice;
 mod build;
+pub mod colour;
+pub mod compare;
 mod diagnosis;
 pub mod fleet;
+pub mod html;
 mod inside;
+pub mod junit;
 pub mod machine;
+pub mod markdown;
 mod meaning;
+pub mod prometheus;
+mod replay;
 pub mod screen;
+mod tested;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod timeline;
 pub mod tune;
 mod waits;
 
@@ -131,6 +141,13 @@ pub struct CoreReport {
     /// Its clock inside blocks, beside the one at their edges, by instruction set.
     #[serde(default)]
     pub inside: Vec<InsideReport>,
+}
+
+/// Short names of cores as `--cores` takes them: `P4,P5`.
+fn names_list(report: &Report, cores: &[u32]) -> String {
+    let short =
+        |core: &u32| report.machine.cores.iter().find(|known| known.core == *core).map(|known| known.short.clone());
+    cores.iter().map(|core| short(core).unwrap_or_else(|| core.to_string())).collect::<Vec<_>>().join(",")
 }
 
 /// How hot it became.

@@ -1,46 +1,78 @@
-//! What a person sees while a run goes on: a progress bar on a terminal, nothing but findings and notes elsewhere. All of it
-//! goes to standard error, so that standard output is the report alone.
+//! What a person sees while a run goes on: on a terminal a line for each core and a bar for the whole; elsewhere nothing but
+//! findings and notes. All of it goes to standard error, so that standard output is the report alone.
 
-use std::io::{IsTerminal, Write};
+mod lines;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Write},
+};
 
-use super::text::wrapped;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{colour, text::wrapped};
 use crate::{
     journal::record::RunStarted,
     machine::{Machine, name},
     plan::Step,
     supervisor::seams::View,
-    verdict::{Amendment, Finding, Outcome},
+    verdict::{Amendment, Finding, Outcome, duration},
+    worker::protocol::Progress,
 };
+use lines::{CoreLine, header, total};
+
+/// Redrawn so often a second.
+const HZ: u8 = 4;
+/// Rows of the terminal that are left to what was said before.
+const ROWS_LEFT: usize = 8;
 
 /// The progress of a run.
 pub struct Screen {
-    bar: Option<ProgressBar>,
+    live: Option<Live>,
     names: Vec<String>,
+    cores: BTreeMap<u32, CoreLine>,
     /// `None` where the run ends by its evidence.
     total_s: Option<f64>,
-    now: String,
+    bell: bool,
+}
+
+/// What is drawn again and again.
+struct Live {
+    all: MultiProgress,
+    rows: Vec<ProgressBar>,
+    bar: ProgressBar,
 }
 
 impl Screen {
-    /// Says at once what will happen from that step of the plan on, then shows progress where there is a terminal.
-    pub fn new(run: &RunStarted, next_step: u32, what: &str) -> Self {
+    /// Says at once what will happen from that step of the plan on, then shows progress where there is a terminal. With `bell`
+    /// a finding rings it.
+    pub fn new(run: &RunStarted, next_step: u32, what: &str, bell: bool) -> Self {
         let RunStarted { machine, cores, plan, .. } = run;
         let seconds = plan.seconds_from(next_step, machine);
         let (how_long, total_s) = match plan.until_s() {
-            Some(every_s) => (format!("until its evidence would have caught a fault every {every_s:.0} s"), None),
-            None => (format!("about {seconds:.0} s"), Some(seconds)),
+            Some(every_s) => {
+                (format!("until its evidence would have caught a fault every {}", duration(every_s)), None)
+            }
+            None => (format!("about {}", duration(seconds.round())), Some(seconds)),
         };
-        say_what(what, &how_long, machine, cores);
-        let names = machine.cores.iter().map(|core| core.short.clone()).collect();
-        Self { bar: bar((seconds * 10.0) as u64, total_s), names, total_s, now: String::new() }
+        let worth = if run.profile == "quick" { ": finds bad cores fast, validates nothing" } else { "" };
+        say_what(what, &format!("{how_long}{worth}"), machine, cores);
+        let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
+        let lines: BTreeMap<u32, CoreLine> =
+            meant.map(|core| (core.core, CoreLine::new(core, machine.bclk_mhz))).collect();
+        Self {
+            live: live(lines.len(), (seconds * 10.0) as u64),
+            names: machine.cores.iter().map(|core| core.short.clone()).collect(),
+            cores: lines,
+            total_s,
+            bell,
+        }
     }
 
     /// Lines for a person are broken between words; those for a program are not.
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln_quietly(&wrapped(text, "    "))),
+        match &self.live {
+            Some(live) => live.all.suspend(|| eprintln_quietly(&wrapped(text, "    "))),
             None => eprintln_quietly(text),
         }
     }
@@ -50,24 +82,38 @@ impl Screen {
     }
 }
 
+/// As many rows as there are cores and room for, where there is a terminal.
+fn live(cores: usize, ticks: u64) -> Option<Live> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let (height, _) = console::Term::stderr().size();
+    let rows = cores.min(usize::from(height).saturating_sub(ROWS_LEFT).max(1));
+    let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
+    let style =
+        |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let row = |_| all.add(ProgressBar::new(1).with_style(style("{wide_msg}")));
+    let rows = (0..rows).map(row).collect();
+    let bar = all.add(ProgressBar::new(ticks.max(1)).with_style(style(" {bar:24}  {wide_msg}").progress_chars("=> ")));
+    Some(Live { all, rows, bar })
+}
+
 /// Says what is about to be done, on which machine and where.
 pub fn say_what(what: &str, how_long: &str, machine: &Machine, cores: &[u32]) {
-    let microcode = machine.microcode.as_deref().map_or_else(String::new, |m| format!("   microcode {m}"));
-    eprintln_quietly(&format!("oddcore {}   {}{microcode}", env!("CARGO_PKG_VERSION"), machine.cpu));
+    eprintln_quietly(&wrapped(&header(machine), "   "));
     if let Some(groups) = machine.groups_line() {
         eprintln_quietly(&wrapped(&format!(" {groups}"), "   "));
     }
-    let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
-    let names: Vec<&str> = meant.map(|core| core.short.as_str()).collect();
-    let (count, all) = (names.len(), machine.cores.len());
-    let text = format!("{what}, {how_long}, on {count} of {all} cores: {}", names.join(" "));
-    eprintln_quietly(&wrapped(&text, "  "));
+    let (count, all) = (cores.len(), machine.cores.len());
+    let part =
+        if count == all { String::new() } else { format!(" On {count} of {all} cores: {}.", machine.names(cores)) };
+    eprintln_quietly(&wrapped(&format!("{what}, {how_long}.{part}"), "  "));
 }
 
 /// A bar of so many ticks for what takes about so long, where there is a terminal; a mere clock where nobody knows how long.
 pub fn bar(ticks: u64, about_s: Option<f64>) -> Option<ProgressBar> {
     std::io::stderr().is_terminal().then(|| {
-        let bar = ProgressBar::with_draw_target(Some(ticks), ProgressDrawTarget::stderr_with_hz(4));
+        let bar = ProgressBar::with_draw_target(Some(ticks), ProgressDrawTarget::stderr_with_hz(HZ));
         let template =
             about_s.map_or(" {elapsed}  {wide_msg}", |_| " {bar:24} {elapsed} of about {prefix}  {wide_msg}");
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -78,23 +124,36 @@ pub fn bar(ticks: u64, about_s: Option<f64>) -> Option<ProgressBar> {
 
 /// A terminal that went away is no reason to die.
 fn eprintln_quietly(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", name::visible(text));
+    let text = name::visible(text);
+    let text = if console::colors_enabled_stderr() { colour::painted(&text) } else { text };
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 impl View for Screen {
     fn step(&mut self, step: &Step) {
-        let cores: Vec<&str> = step.cores.iter().map(|&core| self.name(Some(core))).collect();
-        let kernel = step.kernel.as_deref().unwrap_or("all kernels");
-        self.now = format!("{} {kernel} on {}", step.load, cores.join(" "));
+        for (&core, line) in &mut self.cores {
+            line.step(step.cores.contains(&core).then(|| (step.load_of(core), step.kernel.clone())));
+        }
+    }
+
+    fn progress(&mut self, core: u32, progress: &Progress) {
+        if let Some(line) = self.cores.get_mut(&core) {
+            line.progress(progress);
+        }
     }
 
     fn tick(&mut self, outcome: &Outcome, seconds_in: f64) {
-        if let Some(bar) = &self.bar {
-            let checks = outcome.cores.values().map(|core| core.total().iterations).fold(0, u64::saturating_add);
-            let left = self.total_s.map_or_else(String::new, |s| format!("{:.0} s left  ", (s - seconds_in).max(0.0)));
-            bar.set_position((seconds_in * 10.0) as u64);
-            bar.set_message(format!("{left}{checks} checks, {} findings  {}", outcome.findings.len(), self.now));
+        let Some(live) = &self.live else { return };
+        for (&core, line) in &mut self.cores {
+            line.take_in(outcome, core);
         }
+        let shown = lines::shown(self.cores.values(), live.rows.len());
+        for (row, text) in live.rows.iter().zip(shown.into_iter().chain(std::iter::repeat(String::new()))) {
+            row.set_message(text);
+        }
+        live.bar.set_position((seconds_in * 10.0) as u64);
+        let operations = self.cores.values().map(CoreLine::operations).fold(0, u64::saturating_add);
+        live.bar.set_message(total(seconds_in, self.total_s, operations, outcome.findings.len()));
     }
 
     fn finding(&mut self, finding: &Finding) {
@@ -110,6 +169,9 @@ impl View for Screen {
             finding.detail
         );
         self.line(text.trim_end());
+        if self.bell {
+            let _ = std::io::stderr().write_all(b"\x07");
+        }
     }
 
     fn amended(&mut self, finding: &Finding, by: &Amendment) {
@@ -137,8 +199,9 @@ impl View for Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(live) = &self.live {
+            live.rows.iter().for_each(ProgressBar::finish_and_clear);
+            live.bar.finish_and_clear();
         }
     }
 }

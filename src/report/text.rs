@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, Report, SensorReport, diagnosis, inside, meaning};
+use super::{CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay, tested::Tested};
 use crate::{
     machine::format_cpu_list,
-    verdict::{CoreVerdict, Finding},
-    worker::protocol::Source,
+    verdict::{Class, CoreVerdict, Finding},
 };
 
 /// Findings shown in full.
@@ -45,8 +44,9 @@ pub fn render(report: &Report) -> String {
     for note in &report.notes {
         let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
     }
-    for line in &report.advice {
-        let _ = writeln!(out, "{}", wrapped(line, "  "));
+    for (n, line) in report.advice.iter().enumerate() {
+        let lead = if n == 0 && report.exit_code == 1 && !report.drill { "Do: " } else { "" };
+        let _ = writeln!(out, "{}", wrapped(&format!("{lead}{line}"), "  "));
     }
     out
 }
@@ -90,16 +90,17 @@ pub fn sentence(report: &Report) -> String {
     let suspects: Vec<&str> = of(CoreVerdict::Suspect).map(|core| core.label.as_str()).collect();
     let unproven: Vec<u32> = of(CoreVerdict::NotProven).map(|core| core.core).collect();
     if !failed.is_empty() {
-        let findings: u64 = report.cores.iter().map(errors).fold(0, u64::saturating_add);
-        let plural = if findings == 1 { "error" } else { "errors" };
-        return format!("{drill}FAIL: {} went wrong, {findings} {plural}. No other core failed.", failed.join(" and "));
+        return format!("{drill}FAIL: {}. No other core failed.", failed.join("; "));
     }
     match report.exit_code {
         2 => format!("{drill}NO VERDICT: the cores agree against the program's own reference; no core is blamed."),
         _ if !suspects.is_empty() => {
             format!("{drill}UNDECIDED: something went wrong, and it may have been {}.", suspects.join(" or "))
         }
-        0 => format!("{drill}NO ERRORS{}: every core tested computed correctly.", lasted(report)),
+        0 => match never_at_top(report) {
+            Some(never) => format!("{drill}NO ERRORS{}. {never}", lasted(report)),
+            None => format!("{drill}NO ERRORS{}: every core tested computed correctly.", lasted(report)),
+        },
         _ if !unproven.is_empty() && report.ended.is_some() => format!(
             "{drill}NOT PROVEN: {} missed the multiplier expected of {}; no errors.",
             report.machine.names(&unproven),
@@ -130,15 +131,58 @@ fn lasted(report: &Report) -> String {
     }
 }
 
-/// A failed core, and the highest multiplier at which it erred.
+/// `P4 computes wrongly at 60x: 7 errors`: the highest multiplier at which it erred.
 fn went_wrong(report: &Report, core: &CoreReport) -> String {
-    let own = report.findings.iter().filter(|finding| finding.core == Some(core.core));
-    let at = own.filter_map(|finding| finding.multiplier).max();
-    at.map_or_else(|| core.label.clone(), |at| format!("{} at {at}x", core.label))
+    let own = || report.findings.iter().filter(|finding| finding.core == Some(core.core));
+    let at = own().filter_map(|finding| finding.multiplier).max().map_or_else(String::new, |at| format!(" at {at}x"));
+    let all = |is: fn(Class) -> bool| own().all(|finding| is(finding.class));
+    let did = match () {
+        () if all(|class| class == Class::Crash) => "crashes",
+        () if all(|class| class == Class::Hang) => "hangs",
+        () if all(|class| class == Class::MachineCheck) => "reports errors of its own",
+        () if all(|class| class == Class::LostToReset) => "takes the machine down",
+        () if all(|class| !ends_work(class)) => "computes wrongly",
+        () => "goes wrong",
+    };
+    let count = errors(core);
+    let plural = if count == 1 { "error" } else { "errors" };
+    format!("{} {did}{at}: {count} {plural}", meaning::short(report, core))
+}
+
+fn ends_work(class: Class) -> bool {
+    matches!(class, Class::Crash | Class::Hang | Class::MachineCheck | Class::LostToReset)
+}
+
+/// `P5 was never tested at its 60x.`: of tops that are merely guessed too, for a pass says nothing there.
+fn never_at_top(report: &Report) -> Option<String> {
+    let tested = || report.cores.iter().filter(|core| core.checked.iterations > 0);
+    let missed: Vec<&CoreReport> = tested().filter(|core| missed_top(core).is_some()).collect();
+    let mut tops: Vec<u32> = missed.iter().filter_map(|core| core.multiplier.top).collect();
+    tops.sort_unstable_by_key(|&top| std::cmp::Reverse(top));
+    tops.dedup();
+    let (first, rest) = tops.split_first()?;
+    let names = |top: u32| -> Vec<u32> {
+        missed.iter().filter(|core| core.multiplier.top == Some(top)).map(|core| core.core).collect()
+    };
+    if rest.is_empty() || missed.len() < tested().count() {
+        let cores = names(*first);
+        let (were, their) = if cores.len() == 1 { ("was", "its") } else { ("were", "their") };
+        let others = if rest.is_empty() { "" } else { ", nor others at theirs" };
+        return Some(format!("{} {were} never tested at {their} {first}x{others}.", report.machine.names(&cores)));
+    }
+    Some("No core was tested at its top.".into())
+}
+
+/// The guessed top that a core's work never reached, and the highest that it did.
+fn missed_top(core: &CoreReport) -> Option<(u32, Option<u32>)> {
+    let highest = core.evidence.iter().filter(|part| part.iterations > 0).filter_map(|part| part.multiplier).max();
+    let (top, false) = (core.multiplier.top?, core.multiplier.top_known?) else { return None };
+    let open = core.checked.iterations > 0 && core.multiplier.expected.is_none();
+    (open && highest.is_none_or(|highest| highest < top)).then_some((top, highest))
 }
 
 /// Errors of a core, whoever is blamed for them.
-fn errors(core: &CoreReport) -> u64 {
+pub fn errors(core: &CoreReport) -> u64 {
     let in_kernels = || core.kernels.iter().map(|kernel| kernel.findings).fold(0, u64::saturating_add);
     core.diagnosis.as_ref().map_or_else(in_kernels, |diagnosis| diagnosis.rate.findings)
 }
@@ -146,17 +190,31 @@ fn errors(core: &CoreReport) -> u64 {
 fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(["core", "CPUs", "tested at", "checks", "operations", "errors", "verdict"]);
+    let sets = report.cores.iter().any(|core| core.multiplier.top.is_some());
+    let with_set = |mut row: Vec<String>, set: String| {
+        if sets {
+            row.insert(2, set);
+        }
+        row
+    };
+    let header = ["core", "CPUs", "tested (scalar/AVX2)", "checks", "errors", "verdict"].map(str::to_owned).to_vec();
+    table.set_header(with_set(header, "set".to_owned()));
     for core in &report.cores {
-        table.add_row([
+        let tested = Tested::of(core);
+        let row = vec![
             meaning::short(report, core).to_owned(),
             format_cpu_list(&core.cpus),
-            tested_at(core),
-            core.checked.iterations.to_string(),
+            if core.clock_mhz.is_none() && core.checked.iterations > 0 {
+                "clock unmeasured".into()
+            } else {
+                tested.text()
+            },
             si(core.checked.operations as f64),
             errors(core).to_string(),
-            verdict(core),
-        ]);
+            verdict(core.verdict, tested.by_all()),
+        ];
+        let set = core.multiplier.top.map_or_else(|| "-".to_owned(), |top| format!("{top}x"));
+        table.add_row(with_set(row, set));
     }
     table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
 }
@@ -183,18 +241,11 @@ fn reasons(report: &Report) -> String {
 fn untested_tops(report: &Report) -> String {
     let mut said: Vec<(u32, Option<u32>, Vec<u32>)> = Vec::new();
     for core in &report.cores {
-        let highest = core.evidence.iter().filter(|part| part.iterations > 0).filter_map(|part| part.multiplier).max();
-        let (Some(top), Some(false), true) =
-            (core.multiplier.top, core.multiplier.top_known, core.checked.iterations > 0)
-        else {
-            continue;
-        };
-        if core.multiplier.expected.is_some() || highest.is_some_and(|highest| highest >= top) {
-            continue;
-        }
-        match said.iter_mut().find(|(other, seen, _)| (*other, *seen) == (top, highest)) {
+        let Some((top, highest)) = missed_top(core) else { continue };
+        let top = (top, highest);
+        match said.iter_mut().find(|(other, seen, _)| (*other, *seen) == top) {
             Some((.., cores)) => cores.push(core.core),
-            None => said.push((top, highest, vec![core.core])),
+            None => said.push((top.0, top.1, vec![core.core])),
         }
     }
     let line = |(top, highest, cores): (u32, Option<u32>, Vec<u32>)| {
@@ -208,8 +259,12 @@ fn untested_tops(report: &Report) -> String {
     said.into_iter().map(line).collect()
 }
 
-/// ` hottest: 88 °C solo, 97 °C together; throttled: P4 12 times`.
 fn heat(report: &Report) -> String {
+    heat_said(report).map_or_else(String::new, |said| format!("{}\n", wrapped(&format!(" {said}"), "   ")))
+}
+
+/// `hottest: 88 °C solo, 97 °C together; throttled: P4 12 times`; `None` where nothing was read.
+pub fn heat_said(report: &Report) -> Option<String> {
     let hottest: Vec<String> =
         report.hottest.iter().map(|hottest| format!("{:.0} °C {}", hottest.celsius, hottest.load)).collect();
     let throttled = report.cores.iter().filter_map(|core| {
@@ -219,7 +274,7 @@ fn heat(report: &Report) -> String {
     let throttled: Vec<String> = throttled.collect();
     let parts = [("hottest", hottest), ("throttled", throttled)].into_iter().filter(|(_, said)| !said.is_empty());
     let said: Vec<String> = parts.map(|(what, said)| format!("{what}: {}", said.join(", "))).collect();
-    if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// ` core voltage 1.19 to 1.41 V, 1.32 V median; package power 35 to 253 W, 187 W median`.
@@ -238,17 +293,10 @@ fn sensors(report: &Report) -> String {
     if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
 }
 
-fn tested_at(core: &CoreReport) -> String {
-    match (core.clock_mhz, core.multiplier.median) {
-        (Some(clock), Some(multiplier)) => format!("{multiplier}x ({} MHz)", clock.median),
-        _ if core.checked.iterations > 0 => "clock unmeasured".into(),
-        _ => "-".into(),
-    }
-}
-
-fn verdict(core: &CoreReport) -> String {
-    let name = core.verdict.name().to_uppercase();
-    match (core.verdict, core.multiplier.median) {
+/// `PASS @60x`: a verdict, and the multiplier that all of the core's work reached.
+pub fn verdict(verdict: CoreVerdict, multiplier: Option<u32>) -> String {
+    let name = verdict.name().to_uppercase();
+    match (verdict, multiplier) {
         (CoreVerdict::Pass, Some(multiplier)) => format!("{name} @{multiplier}x"),
         _ => name,
     }
@@ -293,8 +341,10 @@ pub fn finding_lines(report: &Report, finding: &Finding) -> String {
     if !finding.detail.is_empty() {
         let _ = write!(out, "\n   {}", finding.detail);
     }
-    if let (Some(kernel), Some(seed), Some(Source::Golden)) = (&finding.kernel, finding.seed, finding.source) {
-        let _ = write!(out, "\n   that input: oddcore kernel {kernel} --seed {seed}");
+    if let Some(command) = replay::command(report, finding) {
+        // Never broken where a shell would end it.
+        let broken = if command.len() + 11 > COLUMNS { command.replacen(" --", " \\\n       --", 1) } else { command };
+        let _ = write!(out, "\n   again: {broken}");
     }
     out
 }
@@ -338,7 +388,108 @@ mod tests {
         // Asked for, and judged elsewhere.
         report.cores[2].multiplier.expected = Some(60);
         assert_eq!(untested_tops(&report), " C0 C1: 60x untested (a guess): at most 57x seen\n");
-        assert!(sentence(&report).starts_with("NO ERRORS"), "it changes no verdict");
+        assert_eq!(
+            sentence(&report),
+            "NO ERRORS in 1:02. C0 C1 were never tested at their 60x.",
+            "it changes no verdict"
+        );
+        report.cores.truncate(2);
+        report.cores[1].multiplier.top = Some(58);
+        assert_eq!(sentence(&report), "NO ERRORS in 1:02. No core was tested at its top.");
+    }
+
+    /// A core of a made-up report: its name, top, the multipliers of scalar and AVX2 work, errors.
+    fn shape(report: &mut Report, core: usize, (short, top): (&str, u32), tested: [u32; 2], findings: u64) {
+        report.machine.cores[core].short = short.into();
+        report.machine.cores[core].label = format!("{short} (CPU {core})");
+        let own = &mut report.cores[core];
+        own.label = format!("{short} (CPU {core})");
+        (own.multiplier.top, own.multiplier.top_known) = (Some(top), Some(false));
+        (own.checked.iterations, own.checked.operations) = (2113, 9_100_000_000);
+        own.clock_mhz = Some(crate::report::Spread { min: 5700, median: 6000, max: 6000 });
+        for (isa, multiplier) in ["scalar", "avx2"].into_iter().zip(tested) {
+            own.evidence.push(crate::report::EvidenceReport {
+                multiplier: Some(multiplier),
+                load: "solo".into(),
+                footprint: "L2".into(),
+                isa: isa.into(),
+                seconds: 20.0,
+                iterations: 1,
+                operations: 1,
+                findings,
+                catches_every_s: None,
+            });
+        }
+        if findings > 0 {
+            own.verdict = CoreVerdict::Fail;
+            own.kernels.push(crate::report::KernelReport {
+                kernel: "webui-upscale".into(),
+                variant: "avx2".into(),
+                iterations: 1,
+                operations: 1,
+                findings,
+                cpu_s: 1.0,
+                kernel_s: 1.0,
+                check_s: 0.0,
+            });
+        }
+    }
+
+    #[test]
+    fn the_screen_of_a_sound_run_is_that_aimed_at() {
+        let mut report = super::super::tests::report(2, |_| vec![]);
+        shape(&mut report, 0, ("P4", 60), [60, 60], 0);
+        shape(&mut report, 1, ("P5", 60), [58, 57], 0);
+        report.advice.push("Too short to validate. Tonight: oddcore run --profile overnight".into());
+        let want = "NO ERRORS in 1:02. P5 was never tested at its 60x.
+  core  CPUs  set  tested (scalar/AVX2)  checks  errors  verdict
+  P4    0     60x  60x / 60x             9.1 G   0       PASS @60x
+  P5    1     60x  58x / 57x             9.1 G   0       PASS @57x
+ P5: 60x untested (a guess): at most 58x seen
+
+Too short to validate. Tonight: oddcore run --profile overnight
+";
+        assert_eq!(render(&report), want);
+    }
+
+    #[test]
+    fn the_screen_of_a_failed_run_is_that_aimed_at() {
+        let mut report = super::super::tests::report(2, |_| vec![]);
+        shape(&mut report, 0, ("P4", 60), [60, 60], 7);
+        shape(&mut report, 1, ("P5", 60), [60, 60], 0);
+        report.exit_code = 1;
+        report.machine.os = "Linux".into();
+        report
+            .advice
+            .push("Set P4 60x -> 57x (as others of its kind have), then: oddcore run --cores P4 --for 1h".into());
+        report.findings.push(Finding {
+            multiplier: Some(60),
+            kernel: Some("webui-upscale".into()),
+            stage: Some("getdata".into()),
+            load: "gpu-wait".into(),
+            seed: Some(crate::verdict::Hex(0x1234_5678_9abc_def0)),
+            cpu: Some(0),
+            ..crate::verdict::finding::tests::finding(0, Class::Miscompute)
+        });
+        let want = "FAIL: P4 computes wrongly at 60x: 7 errors. No other core failed.
+  core  CPUs  set  tested (scalar/AVX2)  checks  errors  verdict
+  P4    0     60x  60x / 60x             9.1 G   7       FAIL
+  P5    1     60x  60x / 60x             9.1 G   0       PASS @60x
+
+ P4 (CPU 0): miscompute in webui-upscale/avx2/getdata, gpu-wait load, 60x, 1.0 s
+     in
+   again: taskset -c 0 oddcore kernel webui-upscale \\
+       --seed 0x123456789abcdef0 --variant avx2
+Do: Set P4 60x -> 57x (as others of its kind have), then: oddcore run --cores P4
+  --for 1h
+";
+        assert_eq!(render(&report), want);
+        for (class, did) in
+            [(Class::Crash, "P4 crashes at 60x"), (Class::Hang, "P4 hangs"), (Class::LostToReset, "takes the")]
+        {
+            report.findings[0].class = class;
+            assert!(sentence(&report).contains(did), "{}", sentence(&report));
+        }
     }
 
     #[test]

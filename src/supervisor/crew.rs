@@ -269,6 +269,7 @@ impl Supervisor<'_> {
                     if core == ROVER { progress.cpu.and_then(|cpu| core_of(&self.crew, cpu)) } else { Some(core) };
                 let known = progress.parts.iter().all(|(key, _)| known(&key.kernel));
                 if let Some(core) = done_on.filter(|_| Some(progress.step) == current && known) {
+                    self.view.progress(core, &progress);
                     self.ledger.take_in(core, progress);
                 } else {
                     self.distrust(core, "it tells of work that it was not given");

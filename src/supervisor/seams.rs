@@ -89,6 +89,8 @@ impl HardwareLog for machine::hardware_log::HardwareLog {
 pub trait View {
     /// A step begins.
     fn step(&mut self, step: &crate::plan::Step);
+    /// A core has done work that the journal will have later; for what is drawn over again soon.
+    fn progress(&mut self, _core: u32, _progress: &crate::worker::protocol::Progress) {}
     /// Some time has passed.
     fn tick(&mut self, outcome: &crate::verdict::Outcome, seconds_in: f64);
     /// Something is wrong.

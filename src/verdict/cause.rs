@@ -11,7 +11,7 @@ use crate::{platform::signal_name, worker::protocol::Source};
 /// references lie in memory at least as long as results do, so that each hit would have had an even chance to be there.
 const NO_CHANCE_HITS: usize = 5;
 /// A chance smaller than this is called a dependence.
-pub(super) const SIGNIFICANT: f64 = 0.05;
+pub const SIGNIFICANT: f64 = 0.05;
 
 /// What the evidence favours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ mod outside;
 mod pictures;
 mod plans;
 mod profiles;
+mod reports;
 mod schema;
 #[cfg(target_os = "linux")]
 mod soak;

@@ -1,5 +1,5 @@
 //! `docs/report.schema.json` holds for every report that these tests see, and knows every field of it; those of `bench`,
-//! `tune` and `merge` likewise for what these write.
+//! `tune`, `merge` and of two runs compared likewise for what these write.
 //!
 //! A checker of the few keywords that the schema uses, instead of a library of fifty crates; it refuses any other keyword.
 
@@ -31,6 +31,13 @@ pub fn check_fleet(fleet: &Value) {
     let schema = serde_json::from_str(include_str!("../../docs/fleet.schema.json")).expect("JSON");
     let wrong = violations(&schema, fleet);
     assert!(wrong.is_empty(), "docs/fleet.schema.json and the fleet disagree:\n{}", wrong.join("\n"));
+}
+
+/// The same for a comparison.
+pub fn check_comparison(comparison: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/comparison.schema.json")).expect("JSON");
+    let wrong = violations(&schema, comparison);
+    assert!(wrong.is_empty(), "docs/comparison.schema.json and the comparison disagree:\n{}", wrong.join("\n"));
 }
 
 fn schema() -> Value {

@@ -1,0 +1,429 @@
+//! Two runs, core by core: what got better, what worse, and whether the evidence can tell.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
+
+use super::{
+    CoreReport, Report,
+    meaning::short,
+    tested::Tested,
+    text::{errors, verdict, wrapped},
+};
+use crate::verdict::{CoreVerdict, SIGNIFICANT, duration, p_same_rate};
+
+/// The schema's name; fields may be added, never re-used (`docs/comparison.schema.json`).
+pub const SCHEMA: &str = "oddcore-comparison/1";
+
+/// One run against another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The first, mostly the earlier.
+    pub a: Side,
+    /// The second.
+    pub b: Side,
+    /// Of the second against the first: worse if any core got worse.
+    pub change: Change,
+    /// The same in one or two sentences.
+    pub summary: String,
+    /// What else is not alike, one sentence each.
+    pub differences: Vec<String>,
+    /// Cores of either run, by name.
+    pub cores: Vec<CorePair>,
+}
+
+/// One run of the two.
+#[derive(Clone, Debug, Serialize)]
+pub struct Side {
+    /// Its id.
+    pub run: String,
+    /// RFC 3339.
+    pub started: String,
+    /// The profile's name.
+    pub profile: String,
+    /// `pass`, `fail` or `inconclusive`.
+    pub verdict: String,
+    /// Whether a fault was injected on purpose.
+    pub drill: bool,
+}
+
+/// One core in both runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct CorePair {
+    /// What people call it: `P4`.
+    pub name: String,
+    /// In the first run; null if it was not there.
+    pub a: Option<CoreSide>,
+    /// In the second.
+    pub b: Option<CoreSide>,
+    /// Of the second against the first.
+    pub change: Change,
+    /// In words.
+    pub why: String,
+}
+
+/// One core in one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct CoreSide {
+    /// Its index there.
+    pub core: u32,
+    /// The verdict.
+    pub verdict: CoreVerdict,
+    /// Highest multiplier with checked scalar work, blips left out.
+    pub scalar: Option<u32>,
+    /// The same of AVX2 work and wider.
+    pub vector: Option<u32>,
+    /// The lower of the two: what its verdict is about.
+    pub multiplier: Option<u32>,
+    /// Middle of its clock readings.
+    pub clock_mhz: Option<u32>,
+    /// Checked CPU time.
+    pub seconds: f64,
+    /// Errors.
+    pub findings: u64,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Nothing that the evidence could tell.
+    Same,
+    /// Not tested in one of them.
+    Unknown,
+    /// It does not err any more, more seldom, or is proven higher.
+    Better,
+    /// It errs, errs oftener, or is proven lower.
+    Worse,
+}
+
+impl Change {
+    /// The name used in JSON and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Unknown => "unknown",
+            Self::Better => "better",
+            Self::Worse => "worse",
+        }
+    }
+}
+
+impl Comparison {
+    /// Of two reports.
+    pub fn of(a: &Report, b: &Report) -> Self {
+        let names = |report: &Report| -> Vec<String> {
+            report.cores.iter().map(|core| short(report, core).to_owned()).collect()
+        };
+        let (of_a, of_b) = (names(a), names(b));
+        let all = of_a.iter().chain(of_b.iter().filter(|name| !of_a.contains(name)));
+        let find = |report: &Report, names: &[String], name: &String| {
+            names.iter().position(|other| other == name).map(|at| CoreSide::of(&report.cores[at]))
+        };
+        let pair = |name: &String| {
+            let (in_a, in_b) = (find(a, &of_a, name), find(b, &of_b, name));
+            let (change, why) = judge(in_a.as_ref(), in_b.as_ref());
+            CorePair { name: name.clone(), a: in_a, b: in_b, change, why }
+        };
+        let cores: Vec<CorePair> = all.map(pair).collect();
+        let change = cores.iter().map(|core| core.change).max().unwrap_or(Change::Same);
+        Self {
+            schema: SCHEMA,
+            a: Side::of(a),
+            b: Side::of(b),
+            change,
+            summary: summary(&cores),
+            differences: differences(a, b),
+            cores,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = format!("{}\n", wrapped(&self.summary, "  "));
+        for (letter, side) in [("A", &self.a), ("B", &self.b)] {
+            let drill = if side.drill { ", a drill" } else { "" };
+            let _ = writeln!(out, " {letter}  {}  {}{drill}  {}", side.run, side.profile, side.verdict);
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        table.set_header(["core", "A", "checked", "errors", "B", "checked", "errors", "change"]);
+        for core in &self.cores {
+            let mut row = vec![core.name.clone()];
+            for side in [&core.a, &core.b] {
+                row.extend(side.as_ref().map_or_else(
+                    || ["-".to_owned(), "-".to_owned(), "-".to_owned()],
+                    |side| [side.verdict_text(), duration_or_none(side.seconds), side.findings.to_string()],
+                ));
+            }
+            row.push(core.change.name().to_owned());
+            table.add_row(row);
+        }
+        out.extend(table.lines().map(|line| format!(" {}\n", line.trim_end())));
+        for core in self.cores.iter().filter(|core| !matches!(core.change, Change::Same)) {
+            let _ =
+                writeln!(out, "{}", wrapped(&format!(" {} {}: {}", core.name, core.change.name(), core.why), "   "));
+        }
+        for difference in &self.differences {
+            let _ = writeln!(out, "{}", wrapped(&format!(" note: {difference}"), "   "));
+        }
+        out
+    }
+
+    /// For a forum.
+    pub fn markdown(&self) -> String {
+        let escaped = super::markdown::escaped;
+        let mut out = format!("**{}**\n\n", escaped(&self.summary));
+        out +=
+            "| core | A | checked | errors | B | checked | errors | change |\n|---|---|---:|---:|---|---:|---:|---|\n";
+        for core in &self.cores {
+            let _ = write!(out, "| {} |", escaped(&core.name));
+            for side in [&core.a, &core.b] {
+                let _ = match side {
+                    Some(side) => {
+                        write!(
+                            out,
+                            " {} | {} | {} |",
+                            side.verdict_text(),
+                            duration_or_none(side.seconds),
+                            side.findings
+                        )
+                    }
+                    None => write!(out, " - | - | - |"),
+                };
+            }
+            let why = if core.change == Change::Same { String::new() } else { format!(": {}", escaped(&core.why)) };
+            let _ = writeln!(out, " {}{why} |", core.change.name());
+        }
+        out.push('\n');
+        for (letter, side) in [("A", &self.a), ("B", &self.b)] {
+            let drill = if side.drill { ", a drill" } else { "" };
+            let _ =
+                writeln!(out, "- {letter}: run `{}`, {}{drill}, {}", side.run, escaped(&side.profile), side.verdict);
+        }
+        for difference in &self.differences {
+            let _ = writeln!(out, "- {}", escaped(difference));
+        }
+        out
+    }
+}
+
+impl Side {
+    fn of(report: &Report) -> Self {
+        Self {
+            run: report.run.clone(),
+            started: report.started.clone(),
+            profile: report.profile.clone(),
+            verdict: report.verdict.clone(),
+            drill: report.drill,
+        }
+    }
+}
+
+impl CoreSide {
+    fn of(core: &CoreReport) -> Self {
+        let tested = Tested::of(core);
+        Self {
+            core: core.core,
+            verdict: core.verdict,
+            scalar: tested.scalar,
+            vector: tested.vector,
+            multiplier: tested.by_all(),
+            clock_mhz: core.clock_mhz.map(|clock| clock.median),
+            seconds: core.checked.cpu_s,
+            findings: errors(core),
+        }
+    }
+
+    fn verdict_text(&self) -> String {
+        verdict(self.verdict, self.multiplier)
+    }
+
+    fn seen(&self) -> String {
+        format!("{} in {}", self.findings, duration(self.seconds))
+    }
+}
+
+fn duration_or_none(seconds: f64) -> String {
+    if seconds > 0.0 { duration(seconds) } else { "-".to_owned() }
+}
+
+/// Of one core. Whether it erred counts first; then how often, where chance is unlikely to have parted the two; then how high it was
+/// tested.
+fn judge(a: Option<&CoreSide>, b: Option<&CoreSide>) -> (Change, String) {
+    let (Some(a), Some(b)) = (a, b) else { return (Change::Unknown, "only one of the two runs has it".into()) };
+    let untested = |side: &CoreSide| side.verdict == CoreVerdict::NotTested;
+    if untested(a) || untested(b) {
+        let which = if untested(a) && untested(b) { "neither run" } else { "only one of the two runs" };
+        return (Change::Unknown, format!("{which} tested it"));
+    }
+    let p = p_same_rate(a.findings, a.seconds, b.findings, b.seconds);
+    let sure = p < SIGNIFICANT;
+    match (a.findings, b.findings) {
+        (0, 0) => {}
+        (_, 0) if sure => {
+            return (Change::Better, format!("no error in {} any more, after {}", duration(b.seconds), a.seen()));
+        }
+        (_, 0) => {
+            let words = format!("no error, but {} is too short to tell after {}", duration(b.seconds), a.seen());
+            return (Change::Same, words);
+        }
+        (0, _) => return (Change::Worse, format!("errors, {}; none in {} before", b.seen(), duration(a.seconds))),
+        _ if !sure => {}
+        _ => {
+            let oftener = b.findings as f64 / b.seconds > a.findings as f64 / a.seconds;
+            let (change, word) = if oftener { (Change::Worse, "oftener") } else { (Change::Better, "more seldom") };
+            return (change, format!("errs {word}: {} errors, {} before", b.seen(), a.seen()));
+        }
+    }
+    if let (CoreVerdict::Pass, CoreVerdict::Pass, Some(then), Some(now)) =
+        (a.verdict, b.verdict, a.multiplier, b.multiplier)
+        && then != now
+    {
+        let change = if now > then { Change::Better } else { Change::Worse };
+        return (change, format!("passes at {now}x, at {then}x before"));
+    }
+    let rank = |verdict| matches!(verdict, CoreVerdict::Pass);
+    match (rank(a.verdict), rank(b.verdict)) {
+        (true, false) if b.findings == 0 => (Change::Worse, format!("{}, it passed before", b.verdict.name())),
+        (false, true) if a.findings == 0 => (Change::Better, format!("passes, it was {} before", a.verdict.name())),
+        _ => (Change::Same, "no change that the evidence could tell".into()),
+    }
+}
+
+fn summary(cores: &[CorePair]) -> String {
+    let names = |change: Change| -> Vec<String> {
+        cores.iter().filter(|core| core.change == change).map(|core| core.name.clone()).collect()
+    };
+    let said = |change: Change| crate::machine::name_ranges(&names(change));
+    match (names(Change::Worse).is_empty(), names(Change::Better).is_empty()) {
+        (true, true) if cores.iter().all(|core| core.change == Change::Unknown) => {
+            "NOT COMPARABLE: no core was tested in both runs.".into()
+        }
+        (true, true) => "NO CHANGE that the evidence could tell.".into(),
+        (true, false) => format!("BETTER: {}. No core got worse.", said(Change::Better)),
+        (false, true) => format!("WORSE: {}. No core got better.", said(Change::Worse)),
+        (false, false) => format!("WORSE: {}. Better: {}.", said(Change::Worse), said(Change::Better)),
+    }
+}
+
+fn differences(a: &Report, b: &Report) -> Vec<String> {
+    let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".into());
+    let what = [
+        ("CPU", a.machine.cpu.clone(), b.machine.cpu.clone()),
+        ("microcode", unknown(&a.machine.microcode), unknown(&b.machine.microcode)),
+        ("OS", a.machine.os.clone(), b.machine.os.clone()),
+        ("number of cores", a.cores.len().to_string(), b.cores.len().to_string()),
+        ("profile", a.profile.clone(), b.profile.clone()),
+        ("version of oddcore", a.version.clone(), b.version.clone()),
+    ];
+    let unlike = what.into_iter().filter(|(_, a, b)| a != b);
+    let mut said: Vec<String> = unlike.map(|(what, a, b)| format!("the {what} differs: {a}, then {b}")).collect();
+    for (which, report) in [("A", a), ("B", b)] {
+        if report.drill {
+            said.push(format!("{which} is a drill, whose fault was injected on purpose"));
+        }
+        if report.ended.is_none() {
+            said.push(format!("{which} has not come to its end"));
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{EvidenceReport, KernelReport, tests::report};
+
+    /// A report of one core: verdict, multiplier, seconds, errors.
+    fn one(verdict: CoreVerdict, multiplier: u32, seconds: f64, findings: u64) -> Report {
+        let mut report = report(1, |_| vec![]);
+        let core = &mut report.cores[0];
+        core.verdict = verdict;
+        core.checked.cpu_s = seconds;
+        core.checked.iterations = 1;
+        let text = |text: &str| text.to_owned();
+        core.evidence.push(EvidenceReport {
+            multiplier: Some(multiplier),
+            load: text("solo"),
+            footprint: text("L2"),
+            isa: text("avx2"),
+            seconds,
+            iterations: 1,
+            operations: 1,
+            findings,
+            catches_every_s: None,
+        });
+        core.kernels.push(KernelReport {
+            kernel: text("k"),
+            variant: text("v"),
+            iterations: 1,
+            operations: 1,
+            findings,
+            cpu_s: seconds,
+            kernel_s: 0.0,
+            check_s: 0.0,
+        });
+        report
+    }
+
+    #[test]
+    fn a_change_is_told_only_where_the_evidence_tells_it() {
+        use CoreVerdict::{Fail, NotProven, NotTested, Pass, Suspect};
+        let pass = || one(Pass, 57, 3600.0, 0);
+        for (a, b, change, why) in [
+            (one(Fail, 60, 41.0, 7), pass(), Change::Better, "no error in 1 h any more, after 7 in 41 s"),
+            (one(Fail, 60, 41.0, 1), one(Pass, 57, 41.0, 0), Change::Same, "too short to tell after 1 in 41 s"),
+            (pass(), one(Fail, 57, 60.0, 1), Change::Worse, "errors, 1 in 1 min; none in 1 h before"),
+            (one(Fail, 60, 100.0, 2), one(Fail, 60, 100.0, 40), Change::Worse, "errs oftener: 40 in 1.7 min errors"),
+            (one(Fail, 60, 100.0, 40), one(Fail, 60, 100.0, 2), Change::Better, "errs more seldom"),
+            (one(Fail, 60, 100.0, 2), one(Fail, 60, 100.0, 3), Change::Same, "no change"),
+            (pass(), one(Pass, 60, 3600.0, 0), Change::Better, "passes at 60x, at 57x before"),
+            (one(Pass, 60, 3600.0, 0), pass(), Change::Worse, "passes at 57x, at 60x before"),
+            (pass(), one(Suspect, 57, 3600.0, 0), Change::Worse, "suspect, it passed before"),
+            (one(NotProven, 57, 60.0, 0), pass(), Change::Better, "passes, it was not-proven before"),
+            (pass(), one(NotTested, 57, 0.0, 0), Change::Unknown, "only one of the two runs tested it"),
+            (pass(), pass(), Change::Same, "no change"),
+        ] {
+            let comparison = Comparison::of(&a, &b);
+            let core = &comparison.cores[0];
+            assert_eq!(core.change, change, "{}", core.why);
+            assert!(core.why.contains(why), "{}", core.why);
+            assert_eq!(comparison.change, change);
+        }
+    }
+
+    #[test]
+    fn cores_are_paired_by_name_and_what_is_not_alike_is_told() {
+        let mut a = report(3, |_| vec![]);
+        let mut b = report(2, |_| vec![]);
+        b.machine.microcode = Some("0x12b".into());
+        a.drill = true;
+        a.cores[0].verdict = CoreVerdict::Fail;
+        let comparison = Comparison::of(&a, &b);
+        let names: Vec<&str> = comparison.cores.iter().map(|core| core.name.as_str()).collect();
+        assert_eq!(names, ["C0", "C1", "C2"]);
+        assert!(comparison.cores[2].b.is_none() && comparison.cores[2].change == Change::Unknown);
+        for said in ["microcode differs: unknown, then 0x12b", "number of cores differs: 3, then 2", "A is a drill"] {
+            assert!(comparison.differences.iter().any(|line| line.contains(said)), "{:?}", comparison.differences);
+        }
+    }
+
+    #[test]
+    fn a_person_sees_both_runs_side_by_side() {
+        let comparison = Comparison::of(&one(CoreVerdict::Fail, 60, 41.0, 7), &one(CoreVerdict::Pass, 57, 3600.0, 0));
+        let want = "BETTER: C0. No core got worse.
+ A  made-up  quick  pass
+ B  made-up  quick  pass
+  core  A     checked  errors  B          checked  errors  change
+  C0    FAIL  41 s     7       PASS @57x  1 h      0       better
+ C0 better: no error in 1 h any more, after 7 in 41 s
+";
+        assert_eq!(comparison.text(), want);
+        let markdown = comparison.markdown();
+        assert!(markdown.contains("| C0 | FAIL | 41 s | 7 | PASS @57x | 1 h | 0 | better: no error"), "{markdown}");
+    }
+}

@@ -1,0 +1,89 @@
+//! At which multiplier a core was tested, by kind of work: a light one boosts higher than a heavy one, so neither speaks for the
+//! other.
+
+use super::CoreReport;
+use crate::plan::Work;
+
+/// A multiplier seen for less than this part of the time is a blip, and says nothing for people.
+pub const BLIP: f64 = 0.01;
+
+/// The highest multipliers at which work was checked, blips left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tested {
+    /// Of scalar work.
+    pub scalar: Option<u32>,
+    /// Of AVX2 work and wider.
+    pub vector: Option<u32>,
+}
+
+impl Tested {
+    /// Of a core.
+    pub fn of(core: &CoreReport) -> Self {
+        let highest = |work: Work| {
+            let own = || core.evidence.iter().filter(move |part| Work::of(&part.isa) == Some(work));
+            let all: f64 = own().map(|part| part.seconds).sum();
+            let multipliers = own().filter(|part| part.iterations > 0).filter_map(|part| part.multiplier);
+            let at = |multiplier| {
+                own().filter(|part| part.multiplier == Some(multiplier)).map(|part| part.seconds).sum::<f64>()
+            };
+            multipliers.filter(|&multiplier| at(multiplier) >= BLIP * all).max()
+        };
+        Self { scalar: highest(Work::Scalar), vector: highest(Work::Vector) }
+    }
+
+    /// The one that all its work reached.
+    pub fn by_all(self) -> Option<u32> {
+        match (self.scalar, self.vector) {
+            (Some(scalar), Some(vector)) => Some(scalar.min(vector)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// `60x / 58x`, scalar work first.
+    pub fn text(self) -> String {
+        let of =
+            |multiplier: Option<u32>| multiplier.map_or_else(|| "-".to_owned(), |multiplier| format!("{multiplier}x"));
+        match self {
+            Self { scalar: None, vector: None } => "-".to_owned(),
+            _ => format!("{} / {}", of(self.scalar), of(self.vector)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::EvidenceReport;
+
+    #[test]
+    fn blips_count_for_nothing_and_no_kind_of_work_for_another() {
+        let mut report = crate::report::tests::report(1, |_| vec![]);
+        let core = &mut report.cores[0];
+        assert_eq!((Tested::of(core).by_all(), Tested::of(core).text().as_str()), (None, "-"));
+        for (multiplier, isa, seconds) in [
+            (Some(58), "scalar", 10.0),
+            (Some(60), "scalar", 0.05),
+            (Some(57), "avx2", 10.0),
+            (Some(55), "avx512", 10.0),
+            (Some(59), "sse4.1", 10.0),
+            (None, "avx2", 10.0),
+        ] {
+            core.evidence.push(EvidenceReport {
+                multiplier,
+                load: "solo".into(),
+                footprint: "L2".into(),
+                isa: isa.into(),
+                seconds,
+                iterations: 1,
+                operations: 1,
+                findings: 0,
+                catches_every_s: None,
+            });
+        }
+        let tested = Tested::of(core);
+        assert_eq!((tested.scalar, tested.vector, tested.by_all()), (Some(58), Some(57), Some(57)));
+        assert_eq!(tested.text(), "58x / 57x");
+        core.evidence.retain(|part| part.isa != "scalar");
+        assert_eq!((Tested::of(core).text().as_str(), Tested::of(core).by_all()), ("- / 57x", Some(57)));
+    }
+}
