@@ -98,11 +98,16 @@ impl<'a> Pace<'a> {
         let woke_ns = platform::monotonic_ns();
         let starved_ns = self.starved.ns();
         if !cut && !(limit.paused)() {
-            self.waits.count += 1;
-            self.waits.work_ns += self.worked_ns;
-            self.waits.planned_ns += planned_ns;
-            self.waits.wall_ns += woke_ns.saturating_sub(self.began_ns);
-            self.waits.starved_ns += starved_ns.saturating_sub(self.starved_ns);
+            // Saturating, which compilers do one by one: nothing checks a vector of sums.
+            for (sum, more) in [
+                (&mut self.waits.count, 1),
+                (&mut self.waits.work_ns, self.worked_ns),
+                (&mut self.waits.planned_ns, planned_ns),
+                (&mut self.waits.wall_ns, woke_ns.saturating_sub(self.began_ns)),
+                (&mut self.waits.starved_ns, starved_ns.saturating_sub(self.starved_ns)),
+            ] {
+                *sum = sum.saturating_add(more);
+            }
             if manner != Manner::Spin {
                 self.waits.late(woke_ns.saturating_sub(until_ns));
             }
