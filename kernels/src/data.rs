@@ -9,14 +9,16 @@ use crate::rng::Rng;
 /// What the numbers of an input are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Every bit random, exponents of floats from -8 to 7.
+    /// Every bit random but of the exponents of floats, which are 0 and 1: a number much larger than others would hide what is
+    /// wrong in those.
     Uniform,
     /// Whole numbers of a few bits: sums of floats are exact too.
     SmallInteger,
     /// Neighbours differ in every bit they can.
     HighToggle,
     /// Seven in eight are zero, and hide what is wrong in the numbers that they are multiplied with; no other kind has zeros to
-    /// speak of. Of integers only A is sparse, as activations are: weights meet several of its rows, and one is not zero.
+    /// speak of. Only A is sparse, as activations are: weights meet several of its rows, and one is not zero. Of floats every other
+    /// number is sparse, since sums that stay zero for long hide more.
     Sparse,
     /// At the edge of the type: A just above the smallest normal number, B as large as makes their sums normal; the ends of
     /// the range of integers; denormal half floats.
@@ -55,9 +57,32 @@ pub(crate) trait Number: Pod {
     fn shape(self, kind: Kind, side: Side, at: usize) -> Self;
 }
 
+/// A number with a mantissa.
+pub(crate) trait Float: Number {
+    /// The other, but for the lower half of the mantissa, which stays.
+    fn echo(self, other: Self) -> Self;
+    /// With the other sign.
+    fn negated(self) -> Self;
+    /// So many powers of two larger, which it must have room for; not for denormals.
+    fn raised(self, by: u32) -> Self;
+}
+
 /// Fills one operand.
 pub(crate) fn fill<T: Number>(rng: &mut Rng, kind: Kind, side: Side, numbers: &mut [T]) {
     rng.fill(bytemuck::cast_slice_mut(numbers));
+    // A loop of its own for each kind.
+    match kind {
+        Kind::Uniform => shape(Kind::Uniform, side, numbers),
+        Kind::SmallInteger => shape(Kind::SmallInteger, side, numbers),
+        Kind::HighToggle => shape(Kind::HighToggle, side, numbers),
+        Kind::Sparse => shape(Kind::Sparse, side, numbers),
+        Kind::NearDenormal => shape(Kind::NearDenormal, side, numbers),
+        Kind::PictureLike => shape(Kind::PictureLike, side, numbers),
+    }
+}
+
+#[inline(always)]
+fn shape<T: Number>(kind: Kind, side: Side, numbers: &mut [T]) {
     for (at, number) in numbers.iter_mut().enumerate() {
         *number = number.shape(kind, side, at);
     }
@@ -185,6 +210,7 @@ impl Format {
     }
 
     /// A whole number of at most eight bits, exactly.
+    #[inline(always)]
     fn whole(&self, number: i32) -> u64 {
         let size = number.unsigned_abs();
         let Some(exponent) = size.checked_ilog2() else { return 0 };
@@ -192,42 +218,68 @@ impl Format {
         sign | self.exponent(exponent as i32) | u64::from(size) << (self.mantissa_bits - exponent) & self.mantissa()
     }
 
+    #[inline(always)]
     fn shape(&self, random: u64, kind: Kind, side: Side, at: usize) -> u64 {
         // The random exponent, which is not used as one.
         let dice = (random >> self.mantissa_bits) as i32;
         let with = |exponent: i32| random & (self.sign | self.mantissa()) | self.exponent(exponent);
         match (kind, side) {
-            (Kind::Uniform, _) => with((dice & 15) - 8),
+            // Exponents 0 and 1 differ in all their bits.
+            (Kind::Uniform, _) => with(dice & 1),
             (Kind::SmallInteger, _) => self.whole((dice & 15) - 8 + (dice >> 3 & 1)),
             (Kind::HighToggle, _) => {
                 let odd = (at & 1) as i32 ^ i32::from(dice & 7 == 0);
                 let pattern = if odd == 1 { u64::MAX / 3 } else { !(u64::MAX / 3) };
-                // Exponents 0 and 1 differ in all their bits.
                 pattern & (self.sign | self.mantissa()) | self.exponent(odd)
             }
-            (Kind::Sparse, _) => {
-                if dice & 7 == 0 {
-                    with((dice >> 3 & 3) - 2)
-                } else {
-                    0
-                }
-            }
-            (Kind::NearDenormal, Side::A) => with(self.least.0 + (dice & 7)),
-            (Kind::NearDenormal, Side::B) => with(self.least.1 + (dice & 7)),
+            (Kind::Sparse, Side::A) if at & 1 == 1 && dice & 7 != 0 => 0,
+            (Kind::Sparse, _) => with(dice >> 3 & 1),
+            (Kind::NearDenormal, Side::A) => with(self.least.0 + (dice & 1)),
+            (Kind::NearDenormal, Side::B) => with(self.least.1 + (dice & 1)),
             (Kind::PictureLike, Side::A) => self.whole(i32::from(ramp(random as u8, at))),
             (Kind::PictureLike, Side::B) => with(-6 - (dice & 3)),
         }
+    }
+
+    fn echo(&self, fresh: u64, other: u64) -> u64 {
+        let lower_half = (1 << (self.mantissa_bits / 2)) - 1;
+        other & !lower_half | fresh & lower_half
+    }
+
+    fn raised(&self, bits: u64, by: u32) -> u64 {
+        if bits & !self.sign == 0 { bits } else { bits + (u64::from(by) << self.mantissa_bits) }
     }
 }
 
 macro_rules! floats {
     ($($float:ty, $bits:ty, $to:expr, $from:expr, $format:expr;)*) => {
-        $(impl Number for $float {
-            fn shape(self, kind: Kind, side: Side, at: usize) -> Self {
-                const FORMAT: Format = $format;
-                $from(FORMAT.shape(u64::from($to(self)), kind, side, at) as $bits)
+        $(const _: () = {
+            const FORMAT: Format = $format;
+
+            impl Number for $float {
+                #[inline(always)]
+                fn shape(self, kind: Kind, side: Side, at: usize) -> Self {
+                    $from(FORMAT.shape(u64::from($to(self)), kind, side, at) as $bits)
+                }
             }
-        })*
+
+            impl Float for $float {
+                #[inline(always)]
+                fn echo(self, other: Self) -> Self {
+                    $from(FORMAT.echo(u64::from($to(self)), u64::from($to(other))) as $bits)
+                }
+
+                #[inline(always)]
+                fn negated(self) -> Self {
+                    $from($to(self) ^ FORMAT.sign as $bits)
+                }
+
+                #[inline(always)]
+                fn raised(self, by: u32) -> Self {
+                    $from(FORMAT.raised(u64::from($to(self)), by) as $bits)
+                }
+            }
+        };)*
     };
 }
 
@@ -288,10 +340,10 @@ mod tests {
         for (kind, _) in Kind::SHARES {
             for side in [Side::A, Side::B] {
                 rare(kind, side == Side::A, numbers::<i8>(kind, side, f64::from));
-                rare(kind, true, numbers::<F16>(kind, side, |number| number.to_f32().into()));
-                rare(kind, true, numbers::<Bf16>(kind, side, |number| number.to_f32().into()));
-                rare(kind, true, numbers::<f32>(kind, side, f64::from));
-                rare(kind, true, numbers::<f64>(kind, side, |number| number));
+                rare(kind, side == Side::A, numbers::<F16>(kind, side, |number| number.to_f32().into()));
+                rare(kind, side == Side::A, numbers::<Bf16>(kind, side, |number| number.to_f32().into()));
+                rare(kind, side == Side::A, numbers::<f32>(kind, side, f64::from));
+                rare(kind, side == Side::A, numbers::<f64>(kind, side, |number| number));
             }
             rare(kind, true, numbers::<u8>(kind, Side::A, f64::from));
             rare(kind, false, numbers::<S4x2>(kind, Side::B, |pair| (pair.0 & 15).into()));

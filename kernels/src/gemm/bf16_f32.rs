@@ -6,12 +6,13 @@
 
 use core::ops::Range;
 
-use super::{Layout, Product, Rows, Shape, reference::outer};
+use super::{Layout, Product, Rows, Shape, balance, reference::outer};
 use crate::{
     data::Bf16,
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
+    rng::Rng,
 };
 
 /// The product's type.
@@ -43,6 +44,10 @@ impl Product for Bf16F32 {
     const GROUP: usize = 2;
     const STRIKES: Range<u32> = 30..31;
 
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
+        balance::fill::<Self>(rng, shape, a, b);
+    }
+
     /// Elements of a row advance together, which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
         outer::<Self, L>(a, b, c, ks, |a, b, c| {
@@ -63,6 +68,7 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
+            embedded::{broadcast_bf16, dot_bf16, embedded, embedded_peak, fused_ps},
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -86,12 +92,8 @@ mod vector {
         Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[Bf16; 2]] |k: [Bf16; 2]| [k], unchanged: true, samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
-        broadcast: |a: [Bf16; 2]| _mm512_castsi512_ps(_mm512_set1_epi32(bytemuck::cast(a))),
-        step: |sum, a: __m512, b: __m512| {
-            // SAFETY: the same 512 bits.
-            let (a, b) = unsafe { core::mem::transmute::<(__m512, __m512), (__m512bh, __m512bh)>((a, b)) };
-            _mm512_dpbf16_ps(sum, a, b)
-        },
+        broadcast: |a: [Bf16; 2]| broadcast_bf16(a),
+        row: embedded!(bf16), peak: embedded_peak!(__m512, dot_bf16),
     );
 
     /// Without the dot product, the odd k and then the even one are converted: they are the upper halves of f32.
@@ -126,7 +128,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2,

@@ -4,12 +4,13 @@
 
 use core::ops::Range;
 
-use super::{Layout, Product, Rows, Shape, reference::outer};
+use super::{Layout, Product, Rows, Shape, balance, reference::outer};
 use crate::{
     data::F16,
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
+    rng::Rng,
 };
 
 /// The product's type.
@@ -40,6 +41,10 @@ impl Product for F16F32 {
     const GROUP: usize = 1;
     const STRIKES: Range<u32> = 30..31;
 
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
+        balance::fill::<Self>(rng, shape, a, b);
+    }
+
     /// Elements of a row advance together, which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
         outer::<Self, L>(a, b, c, ks, |a, b, c| {
@@ -58,6 +63,7 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
+            embedded::{embedded, embedded_peak, fused_ps},
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -86,7 +92,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words))),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
@@ -94,7 +100,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words)),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1,

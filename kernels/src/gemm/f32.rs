@@ -4,11 +4,12 @@
 
 use core::ops::Range;
 
-use super::{Layout, Product, Rows, Shape, reference::outer};
+use super::{Layout, Product, Rows, Shape, balance, reference::outer};
 use crate::{
     goldens,
     isa::Isa,
     kernel::{Golden, Variant},
+    rng::Rng,
 };
 
 /// The product's type.
@@ -34,6 +35,10 @@ impl Product for F32 {
     const GROUP: usize = 1;
     const STRIKES: Range<u32> = 30..31;
 
+    fn fill(rng: &mut Rng, shape: Shape, a: &mut [A], b: &mut [B]) {
+        balance::fill::<Self>(rng, shape, a, b);
+    }
+
     /// By the `libm` crate's fused multiply-add: the C library's is wrong on some systems. Elements of a row advance together,
     /// which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
@@ -52,6 +57,7 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
+            embedded::{embedded, embedded_peak, fused_ps},
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -73,7 +79,7 @@ mod vector {
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 1,

@@ -1,7 +1,10 @@
 //! Matrix products: what all of them share. `C[M,N] = A[M,K] · B[K,N]`; a [`Layout`] says where the rows of A are, how B is stored
 //! is the product's own.
 
+mod balance;
 mod bf16_f32;
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod embedded;
 mod f16_f32;
 mod f32;
 mod f64;

@@ -223,7 +223,7 @@ macro_rules! register_tile {
                                             acc[vector] = $step(acc[vector], a, b[vector]);
                                         }
                                     )?
-                                    $(*acc = $row(*acc, row, below, b);)?
+                                    $(*acc = $row(*acc, (row, behind, below), b);)?
                                 }
                             }
                             for row in &mut rows {
@@ -320,7 +320,7 @@ macro_rules! multiply_add {
         )
     };
     ($class:ident, $vector:ty, $($line:literal),+) => {
-        |[mut s, mut u]: [$vector; 2], row: *const _, below: usize, [b, c]: [$vector; 2]| {
+        |[mut s, mut u]: [$vector; 2], (row, _, below): (*const _, usize, usize), [b, c]: [$vector; 2]| {
             // SAFETY: the caller points to a number of its row, and has the instruction set.
             unsafe {
                 core::arch::asm!(
