@@ -68,7 +68,7 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{broadcast_bf16, dot_bf16, embedded, embedded_peak, fused_ps},
+            embedded::{broadcast_bf16, dot_bf16, embedded, embedded_peak, fused_ps, one_in_three},
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },

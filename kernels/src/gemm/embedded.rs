@@ -5,21 +5,21 @@ use core::arch::x86_64::*;
 use crate::data::Bf16;
 
 /// A row of a tile of two vectors whose multiply-adds read the number of A once each. A number that is in no register cannot be wrong
-/// there, where it reaches two sums only, either of which may round away what is wrong. One row in three reads it once for both:
-/// where there are two loads a cycle, as many as there are multiply-adds, B could else not be read in time.
+/// there, where it reaches two sums only, either of which may round away what is wrong. Of f32 one row in three reads it once for
+/// both: where there are only two loads a cycle, as many as there are multiply-adds, B could else not be read in time.
 macro_rules! embedded {
     (ps) => {
-        embedded!(f32, __m512, _mm512_set1_ps, fused_ps, "vfmadd231ps", "dword", 16)
+        embedded!(f32, __m512, one_in_three, _mm512_set1_ps, fused_ps, "vfmadd231ps", "dword", 16)
     };
     (pd) => {
-        embedded!(f64, __m512d, _mm512_set1_pd, fused_pd, "vfmadd231pd", "qword", 8)
+        embedded!(f64, __m512d, none, _mm512_set1_pd, fused_pd, "vfmadd231pd", "qword", 8)
     };
     (bf16) => {
-        embedded!([Bf16; 2], __m512, broadcast_bf16, dot_bf16, "vdpbf16ps", "dword", 16)
+        embedded!([Bf16; 2], __m512, one_in_three, broadcast_bf16, dot_bf16, "vdpbf16ps", "dword", 16)
     };
-    ($left:ty, $vector:ty, $broadcast:ident, $step:ident, $instruction:literal, $number:literal, $lanes:literal) => {
+    ($left:ty, $vector:ty, $once:ident, $broadcast:ident, $step:ident, $instruction:literal, $number:literal, $lanes:literal) => {
         |[mut s, mut u]: [$vector; 2], (row, behind, below): (*const $left, usize, usize), [b, c]: [$vector; 2]| {
-            if behind == 0 {
+            if $once(behind) {
                 // SAFETY: the caller points to a number of its row.
                 let a = $broadcast(unsafe { *row });
                 return [$step(s, a, b), $step(u, a, c)];
@@ -44,6 +44,17 @@ macro_rules! embedded_peak {
     };
 }
 pub(super) use {embedded, embedded_peak};
+
+/// Which rows read their number once, by their place among the three that share a pointer.
+#[inline(always)]
+pub(super) fn one_in_three(behind: usize) -> bool {
+    behind == 0
+}
+
+#[inline(always)]
+pub(super) fn none(_: usize) -> bool {
+    false
+}
 
 #[inline]
 #[target_feature(enable = "avx512f")]

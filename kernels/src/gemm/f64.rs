@@ -57,7 +57,7 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{embedded, embedded_peak, fused_pd},
+            embedded::{embedded, embedded_peak, fused_pd, none},
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
