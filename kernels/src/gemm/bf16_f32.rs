@@ -92,7 +92,7 @@ mod vector {
         Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[Bf16; 2]] |k: [Bf16; 2]| [k], unchanged: true, samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
-        broadcast: |a: [Bf16; 2]| broadcast_bf16(a),
+        broadcast: broadcast_bf16,
         row: embedded!(bf16), peak: embedded_peak!(__m512, dot_bf16),
     );
 
