@@ -5,6 +5,7 @@ mod cores;
 mod drill;
 mod dry_run;
 mod duration;
+mod exec;
 mod files;
 mod kernels;
 mod merge;
@@ -103,8 +104,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// The JSON reports of many machines as one.
     Merge(merge::MergeArgs),
-    /// Any deterministic program on each core in turn.
-    Exec(Later),
+    /// Any deterministic program on each core in turn, its output and exit compared.
+    Exec(exec::ExecArgs),
     /// Each core's highest clock that passes.
     Tune(tune::TuneArgs),
     /// What this machine lets us read and do.
@@ -113,6 +114,7 @@ enum Command {
     Worker(WorkerArgs),
     #[command(hide = true)]
     Keeper(KeeperArgs),
+    WorkerExec(exec::WorkerExecArgs),
 }
 
 /// A command that a later version will have.
@@ -182,10 +184,11 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Resume(args)) => resume::resume(args),
         Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Merge(args)) => merge::merge(&args),
-        Some(Command::Exec(_)) => not_yet("oddcore exec"),
+        Some(Command::Exec(args)) => exec::exec(args),
         Some(Command::Tune(args)) => tune::tune(args),
         Some(Command::Doctor(_)) => not_yet("oddcore doctor"),
         Some(Command::Worker(args)) => start_worker(args),
+        Some(Command::WorkerExec(args)) => exec::start_worker(args),
         Some(Command::Keeper(args)) => keep(&args.command),
     }
 }

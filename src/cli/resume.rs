@@ -27,7 +27,7 @@ use crate::{
         SoFar,
         aftermath::{self, AftermathError, Found},
     },
-    verdict::{Loss, LossReason},
+    verdict::{Loss, LossReason, command::EXEC},
 };
 
 /// How long a run that has just died may hold its lock, where nobody is to wait for one that is alive.
@@ -76,7 +76,8 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     if found.run.drill && found.run.plan.capping().is_none() {
         return refuse("a drill is not gone on with; begin another with oddcore drill");
     }
-    if let Some(kernel) = found.run.plan.kernels().into_iter().find(|name| oddcore_kernels::find(name).is_none()) {
+    let unknown = |name: &String| name != EXEC && oddcore_kernels::find(name).is_none();
+    if let Some(kernel) = found.run.plan.kernels().into_iter().find(unknown) {
         return refuse(&format!("this version has no kernel {kernel}; go on with version {}", found.run.version));
     }
     for image in &found.run.images {

@@ -202,11 +202,46 @@ pub struct Job {
 impl Job {
     /// Carries it out and reports.
     pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
+        let Self { profile, request, images, beside, priority, drill, tune, place } = self;
+        let (cores, seed) = (request.cores.clone(), request.seed);
+        let plan = Plan::Asked(request);
+        Planned { profile, plan, cores, seed, images, beside, priority, drill, tune, place }
+            .carry_out(machine, not_tested)
+    }
+}
+
+/// A run to be begun, whatever its plan is made from.
+pub struct Planned {
+    /// The profile's name.
+    pub profile: String,
+    /// The plan.
+    pub plan: Plan,
+    /// Cores to test, by index.
+    pub cores: Vec<u32>,
+    /// The plan's seed.
+    pub seed: Hex,
+    /// The user's pictures.
+    pub images: Vec<PathBuf>,
+    /// A line for the shell: what runs beside the test.
+    pub beside: Option<String>,
+    /// The workers'.
+    pub priority: Priority,
+    /// A drill.
+    pub drill: Option<Drill>,
+    /// What it takes to tune.
+    pub tune: Option<Tune>,
+    /// Where its things are.
+    pub place: PlaceArgs,
+}
+
+impl Planned {
+    /// Carries it out and reports.
+    pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
         platform::survive_full_files();
         session::check_beside(self.beside.as_deref())?;
         restore_what_was_left_capped(self.place.runs.as_deref(), false)?;
         let files = Files::open(self.place.json.as_deref(), &self.place.files)?;
-        if self.request.tune.as_ref().is_some_and(|tuning| !tuning.after_finding) {
+        if self.plan.tuning().is_some() {
             files.refuse_forms(files::OF_A_TUNING)?;
         }
         let images = self.images.iter().map(|path| session::absolute(path)).collect::<Result<Vec<_>, _>>()?;
@@ -222,16 +257,16 @@ impl Job {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             run: id,
             profile: self.profile,
-            seed: self.request.seed,
+            seed: self.seed,
             drill: self.drill.is_some() || self.tune.as_ref().is_some_and(|tune| tune.model.is_some()),
             started,
             machine,
-            cores: self.request.cores.clone(),
+            cores: self.cores,
             not_tested,
             images,
             beside: self.beside,
             priority: self.priority,
-            plan: Plan::Asked(self.request),
+            plan: self.plan,
         };
         let journal = Journal::begin(Box::new(store), &run).map_err(|source| {
             // Nothing half-written is left behind.

@@ -20,6 +20,7 @@ use crate::{
         seams::{SystemClock, SystemPinner},
     },
     verdict::{Outcome, tune},
+    worker,
 };
 
 /// What a session needs to know.
@@ -52,6 +53,9 @@ impl Session {
             (None, None) if self.run.plan.tuning().is_some() => "Tuning".to_owned(),
             (Some(_), _) => format!("Going on with run {}", self.run.run),
             (None, Some(_)) => "Drill".to_owned(),
+            (None, None) if self.run.plan.command().is_some() => {
+                format!("Runs of {}", self.run.plan.command().map(|asked| asked.program.name()).unwrap_or_default())
+            }
             (None, None) if self.run.profile == "quick" => "Quick check".to_owned(),
             (None, None) => format!("Profile {}", self.run.profile),
         };
@@ -60,8 +64,15 @@ impl Session {
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();
+        let program = self.run.plan.command().map(|asked| asked.program.clone());
+        let is_program = program.is_some();
+        if is_program {
+            // What a session that died left behind.
+            worker::exec::tidy(&self.folder, true);
+        }
         let mut host = ProcessHost::new(self.run.machine.bclk_mhz, images, Some((self.folder, self.number)))
-            .with_priority(self.run.priority);
+            .with_priority(self.run.priority)
+            .of_program(program);
         let (capping, model) = self.tune.map_or((None, None), |tune| (Some(tune.capping), tune.model));
         if let (Some(model), Some(kernel)) = (model, self.run.plan.kernels().first()) {
             host.follow(model, kernel.clone());
@@ -92,6 +103,16 @@ impl Session {
             view: &mut screen,
         });
         drop(screen);
+        if is_program {
+            // What was right alone is of no more use, unless the run is gone on with.
+            worker::exec::tidy(
+                &folder,
+                !outcome.findings.is_empty() || outcome.ended.is_none() || outcome.unfit.is_some(),
+            );
+        }
+        if let Some(why) = &outcome.unfit {
+            return Err(CliError::Usage(format!("{why}; the run is kept in {}", folder.display())));
+        }
         files.finish(&outcome, &folder)?;
         Ok(outcome)
     }

@@ -148,6 +148,11 @@ pub enum Record {
         /// Why.
         why: String,
     },
+    /// The program that was to be run is no test of a core: the run ends, and no core is blamed.
+    Unfit {
+        /// Why.
+        why: String,
+    },
     /// Anything else that a reader of the report should know.
     Note {
         /// One sentence.

@@ -1,6 +1,7 @@
 //! The plan: a pure function from what was asked for and the machine to steps.
 
 mod chase;
+mod command;
 mod deal;
 mod duration;
 mod expect;
@@ -17,6 +18,7 @@ mod tune;
 use serde::{Deserialize, Serialize};
 
 pub use chase::{Ceiling, Chase, Sofar, Try};
+pub use command::{CommandRequest, CommandRounds, Program};
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use expect::{Expect, ExpectError, Expected};
 pub use footprint::{Footprint, Shares};
@@ -70,6 +72,8 @@ pub struct Request {
 pub enum Plan {
     /// What was asked for: the steps follow from it.
     Asked(Request),
+    /// What was asked for of a program of the user's.
+    Command(CommandRequest),
     /// The steps themselves, in journals of format 1.
     Listed(Vec<Step>),
 }
@@ -85,6 +89,7 @@ impl Plan {
     pub fn rounds<'a>(&'a self, machine: &Machine) -> PlanRounds<'a> {
         match self {
             Self::Asked(request) => PlanRounds::Asked(rounds::Rounds::of(request, machine)),
+            Self::Command(request) => PlanRounds::Command(CommandRounds::of(request, machine)),
             Self::Listed(steps) => PlanRounds::Listed(Some(steps)),
         }
     }
@@ -93,6 +98,7 @@ impl Plan {
     pub fn kernels(&self) -> Vec<String> {
         match self {
             Self::Asked(request) => request.kernels.clone(),
+            Self::Command(_) => vec![crate::verdict::command::EXEC.to_owned()],
             Self::Listed(steps) => {
                 let mut kernels: Vec<String> = steps.iter().filter_map(|step| step.kernel.clone()).collect();
                 kernels.sort_unstable();
@@ -102,10 +108,19 @@ impl Plan {
         }
     }
 
+    /// What is asked of a program of the user's, where that is what is run.
+    pub fn command(&self) -> Option<&CommandRequest> {
+        match self {
+            Self::Command(request) => Some(request),
+            Self::Asked(_) | Self::Listed(_) => None,
+        }
+    }
+
     /// How long all of it lasts, in seconds.
     pub fn seconds(&self) -> f64 {
         match self {
             Self::Asked(request) => request.seconds,
+            Self::Command(request) => request.seconds,
             Self::Listed(steps) => steps.iter().map(|step| step.seconds).sum(),
         }
     }
@@ -125,7 +140,7 @@ impl Plan {
     pub fn until_s(&self) -> Option<f64> {
         match self {
             Self::Asked(request) => request.until_s,
-            Self::Listed(_) => None,
+            Self::Command(_) | Self::Listed(_) => None,
         }
     }
 
@@ -143,14 +158,16 @@ impl Plan {
     pub fn capping(&self) -> Option<&Tuning> {
         match self {
             Self::Asked(request) => request.tune.as_ref(),
-            Self::Listed(_) => None,
+            Self::Command(_) | Self::Listed(_) => None,
         }
     }
 
     /// The loads that take part, by name, without the pre-pass.
     pub fn loads(&self) -> Vec<&str> {
         match self {
-            Self::Asked(request) => request.loads.iter().map(|load| load.name()).collect(),
+            Self::Asked(Request { loads, .. }) | Self::Command(CommandRequest { loads, .. }) => {
+                loads.iter().map(|load| load.name()).collect()
+            }
             Self::Listed(steps) => {
                 let mut loads: Vec<&str> = steps.iter().map(|step| step.load.as_str()).collect();
                 loads.sort_unstable();
@@ -166,6 +183,8 @@ impl Plan {
 pub enum PlanRounds<'a> {
     /// Of what was asked for.
     Asked(rounds::Rounds<'a>),
+    /// Of a program's runs.
+    Command(CommandRounds<'a>),
     /// A list is one round.
     Listed(Option<&'a [Step]>),
 }
@@ -175,6 +194,7 @@ impl PlanRounds<'_> {
     pub fn next(&mut self, tallies: &Tallies) -> Option<Vec<Step>> {
         match self {
             Self::Asked(rounds) => rounds.next(tallies),
+            Self::Command(rounds) => rounds.next(),
             Self::Listed(steps) => steps.take().map(<[Step]>::to_vec),
         }
     }
@@ -206,6 +226,9 @@ pub struct Step {
     /// How it makes it easier for its core to reach its top, where it does; settled as the step begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chase: Option<Try>,
+    /// How often a program of the user's runs on each of the cores, instead of for `seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
 }
 
 impl Step {

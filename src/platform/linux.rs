@@ -79,10 +79,15 @@ pub fn context_switches() -> Option<u64> {
 
 /// The CPUs that this thread may run on, ascending.
 pub fn thread_affinity() -> io::Result<Vec<u32>> {
+    affinity_of(0)
+}
+
+/// The same of another thread, or of a process's first, even one that has ended and is not reaped; 0 is this thread.
+pub fn affinity_of(thread: u32) -> io::Result<Vec<u32>> {
     let mut mask = Mask::of(&[])?;
     // SAFETY: the pointer and the length describe the mask, which the kernel fills at most.
     let written =
-        unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr()) };
+        unsafe { libc::syscall(libc::SYS_sched_getaffinity, thread, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr()) };
     if written < 0 { Err(io::Error::last_os_error()) } else { Ok(mask.cpus()) }
 }
 

@@ -1,6 +1,11 @@
 //! The platform: everything that the OS does for us. One of the two rooms with `unsafe`.
 
 #[cfg(target_os = "linux")]
+mod command;
+#[cfg(windows)]
+#[path = "command_windows.rs"]
+mod command;
+#[cfg(target_os = "linux")]
 mod company;
 mod cpuid;
 #[cfg(unix)]
@@ -16,6 +21,7 @@ mod shared;
 #[cfg(windows)]
 mod windows;
 
+pub use command::*;
 #[cfg(target_os = "linux")]
 pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;

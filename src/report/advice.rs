@@ -25,6 +25,9 @@ pub fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
         let drill = "This was a drill: the fault was injected on purpose, and says nothing about the machine.";
         return one_step_lower(outcome, run).into_iter().chain([drill.to_owned()]).collect();
     }
+    if outcome.unfit.is_some() {
+        return vec!["To test the cores with work of known results: oddcore".into()];
+    }
     let of = |verdict| outcome.cores.keys().copied().filter(move |&core| outcome.verdict_of(core) == verdict);
     let (failed, suspects): (Vec<u32>, Vec<u32>) =
         (of(CoreVerdict::Fail).collect(), of(CoreVerdict::Suspect).collect());
@@ -190,7 +193,7 @@ fn settings(machine: &Machine) -> Option<&'static str> {
 /// What comes after a run in which no core failed.
 fn next(outcome: &Outcome, run: &RunStarted, suspects: &[u32], unproven: &[u32]) -> String {
     match outcome.exit_code() {
-        0 => worth(outcome),
+        0 => worth(outcome, run),
         _ if outcome.ended.is_none() => {
             format!("The run has not ended. If it is not running any more, go on with it: oddcore resume {}", run.run)
         }
@@ -213,7 +216,7 @@ fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
             let wanted = request.expect.iter().filter(|expected| cores.contains(&expected.core));
             wanted.map(|expected| format!("{}={}x", expected.core, expected.multiplier)).collect::<Vec<_>>().join(",")
         }
-        Plan::Listed(_) => String::new(),
+        Plan::Command(_) | Plan::Listed(_) => String::new(),
     };
     let expect = if expect.is_empty() { String::new() } else { format!(" --expect {expect}") };
     format!(
@@ -224,11 +227,13 @@ fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
 }
 
 /// What a run without errors is worth, by the core that was checked least.
-fn worth(outcome: &Outcome) -> String {
+fn worth(outcome: &Outcome, run: &RunStarted) -> String {
     let tested = || outcome.cores.values().filter(|own| own.under_test);
     let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
     if least_s < VALIDATES_S {
-        return "Too short to validate. Tonight: oddcore run --profile overnight".into();
+        let tonight =
+            if run.plan.command().is_some() { "the same with --for 8h" } else { "oddcore run --profile overnight" };
+        return format!("Too short to validate. Tonight: {tonight}");
     }
     let (count, least) = (tested().count(), duration(least_s));
     let cores = if count == 1 { "on the core tested" } else { "on each core tested" };

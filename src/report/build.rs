@@ -50,6 +50,7 @@ impl Report {
             advice: advice(outcome, run),
             notes: outcome.notes.iter().cloned().chain(of_priority(run)).collect(),
             hardware_errors: outcome.hardware_errors,
+            unfit: outcome.unfit.clone(),
         })
     }
 }

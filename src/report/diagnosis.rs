@@ -7,7 +7,7 @@ use super::{
     meaning::short,
     text::{si, wrapped},
 };
-use crate::verdict::{Again, Cause, Diagnosis, Finding, catches_every_s, duration};
+use crate::verdict::{Again, Cause, Diagnosis, Finding, catches_every_s, command::EXEC, duration};
 
 /// Entries of a histogram that are shown.
 const SHOWN: usize = 3;
@@ -41,7 +41,8 @@ pub fn entries(report: &Report, core: &CoreReport, diagnosis: &Diagnosis) -> Vec
     }
     if let Some((finding, [expected, actual])) = own().find_map(|f| Some((f, [f.expected?, f.actual?]))) {
         let again = finding.again.as_ref().map_or_else(String::new, |again| again_on(name, again));
-        say("bits", format!("want {expected}  got {actual}{again}"));
+        let what = if finding.kernel.as_deref() == Some(EXEC) { "what" } else { "bits" };
+        say(what, format!("want {expected}  got {actual}{again}"));
     }
     if diagnosis.placed > 1 {
         say("where", place(diagnosis));

@@ -94,6 +94,9 @@ pub struct Report {
     /// Errors that the hardware reported and that blame no core.
     #[serde(default)]
     pub hardware_errors: u64,
+    /// Why the program that was run is no test of a core; null where it is one, or none was run.
+    #[serde(default)]
+    pub unfit: Option<String>,
 }
 
 /// One core.

@@ -64,5 +64,6 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         advice: Vec::new(),
         notes: Vec::new(),
         hardware_errors: 0,
+        unfit: None,
     }
 }

@@ -92,6 +92,9 @@ pub fn sentence(report: &Report) -> String {
     if !failed.is_empty() {
         return format!("{drill}FAIL: {}. No other core failed.", failed.join("; "));
     }
+    if let Some(why) = &report.unfit {
+        return format!("{drill}NO VERDICT: {why}.");
+    }
     match report.exit_code {
         2 => format!("{drill}NO VERDICT: the cores agree against the program's own reference; no core is blamed."),
         _ if !suspects.is_empty() => {

@@ -20,7 +20,7 @@ use crate::{
     platform::{ProcessEnd, crash},
     verdict::Class,
     worker::{
-        protocol::{FromWorker, LaneId, PROTOCOL, ToWorker, Vote},
+        protocol::{FromWorker, LaneId, PROTOCOL, Ran, ToWorker, Vote},
         slot::{Doing, SLOT_WORDS, Slot},
     },
 };
@@ -54,6 +54,8 @@ pub struct Member {
     due_ns: u64,
     /// Its answer to the last [`ToWorker::Redo`].
     pub answer: Option<Answer>,
+    /// The program's runs for the answer in hand.
+    pub ran: Vec<Ran>,
     /// Its votes of the pre-pass in hand.
     pub votes: Option<Vec<Vote>>,
     /// Kernels whose goldens it got right in the pre-pass.
@@ -85,6 +87,7 @@ impl Member {
             task: None,
             due_ns: 0,
             answer: None,
+            ran: Vec::new(),
             votes: None,
             golden: HashSet::new(),
             starts: 0,
@@ -109,6 +112,12 @@ impl Member {
         if !matches!(self.life, Life::Up) {
             self.task = None;
         }
+    }
+
+    /// It has done what it was told.
+    pub fn worked(&mut self) {
+        self.deaths_in_a_row = 0;
+        self.strays_in_a_row = 0;
     }
 
     /// It is given no more work.
@@ -160,6 +169,7 @@ impl Member {
         match &self.task {
             None => 0,
             Some(ToWorker::Run(assignment)) => assignment.lanes.min(self.lanes.len()),
+            Some(ToWorker::Command(runs)) => runs.lanes.min(self.lanes.len()),
             Some(_) => 1.min(self.lanes.len()),
         }
     }
@@ -176,7 +186,9 @@ impl Supervisor<'_> {
         let now = self.clock.now_ns();
         let Some(member) = self.crew.get_mut(&core).filter(|member| member.can_work()) else { return };
         let until = if let ToWorker::Run(assignment) = &task { assignment.deadline_ns } else { now };
-        member.due_ns = until.max(now) + OVERDUE_NS;
+        // How long a program takes is its worker's to watch.
+        let runs = matches!(task, ToWorker::Command(_));
+        member.due_ns = if runs { u64::MAX } else { until.max(now) + OVERDUE_NS };
         member.watches.iter_mut().for_each(LaneWatch::reset);
         member.task = Some(task);
         match member.life {
@@ -261,8 +273,7 @@ impl Supervisor<'_> {
                 self.note(text);
             }
             FromWorker::Progress(progress) => {
-                member.deaths_in_a_row = 0;
-                member.strays_in_a_row = 0;
+                member.worked();
                 let known = |name: &str| oddcore_kernels::find(name).is_some();
                 // What a thread did that roams counts for the core that it was on.
                 let done_on =
@@ -300,6 +311,8 @@ impl Supervisor<'_> {
                     member.answer = Some(Answer::Results(results));
                 }
             }
+            FromWorker::Ran(ran) => self.take_run(core, *ran),
+            FromWorker::RunsDone { ticket } => self.runs_done(core, ticket),
             FromWorker::Benched(_) => self.distrust(core, "it tells of work that it was not given"),
             FromWorker::Idle { step } => {
                 if matches!(&member.task, Some(ToWorker::Run(assignment)) if assignment.step == step) {
@@ -314,6 +327,9 @@ impl Supervisor<'_> {
         let now = self.clock.now_ns();
         let member = self.crew.get_mut(&core).expect("it just spoke");
         if matches!(&member.task, Some(ToWorker::Run(assignment)) if assignment.deadline_ns <= now) {
+            member.task = None;
+        }
+        if matches!(&member.task, Some(ToWorker::Command(runs)) if runs.times.is_none() && runs.deadline_ns <= now) {
             member.task = None;
         }
         if let Some(task) = &member.task {
@@ -357,7 +373,7 @@ impl Supervisor<'_> {
         }
         let facts = Facts { end: *end, crash: crash.as_ref(), pid, ready };
         let verdict = death::judge(&facts);
-        let redoing = matches!(member.task, Some(ToWorker::Redo(_)));
+        let redoing = member.task.as_ref().is_some_and(ToWorker::is_again);
         match verdict {
             death::Doing::Own(what, signal) if redoing => {
                 member.answer = Some(Answer::Died { what, signal });
@@ -395,7 +411,7 @@ impl Supervisor<'_> {
         member.life = Life::Down { start_at_ns: now + wait };
         member.lanes.clear();
         member.unplaced.clear();
-        let redoing = matches!(member.task, Some(ToWorker::Redo(_)));
+        let redoing = member.task.as_ref().is_some_and(ToWorker::is_again);
         if redoing || stop {
             member.task = None;
             member.answer.get_or_insert(Answer::None);
@@ -472,7 +488,7 @@ impl Supervisor<'_> {
         let member = self.crew.get_mut(&core).expect("a member");
         let cpu = member.lanes[lane].cpu;
         member.ended_by_us = true;
-        if matches!(member.task, Some(ToWorker::Redo(_))) {
+        if member.task.as_ref().is_some_and(ToWorker::is_again) {
             member.answer = Some(Answer::Died { what: what.to_owned(), signal: None });
         } else {
             let mut finding = self.finding_of_doing(core, Class::Hang, doing.as_ref(), what.to_owned());

@@ -41,7 +41,9 @@ impl Supervisor<'_> {
     /// A finding about what a lane was doing when its worker died or was ended.
     pub(super) fn finding_of_doing(&self, core: u32, class: Class, doing: Option<&Doing>, detail: String) -> Finding {
         let mut finding = self.blank_finding(core, class, self.clock.now_ns());
-        finding.detail = detail;
+        // A program's own end is told by the worker that runs it.
+        finding.detail =
+            if self.runs_a_program() { format!("the worker that runs the program: {detail}") } else { detail };
         if let Some(doing) = doing {
             finding.kernel = Some(doing.kernel.to_owned());
             finding.variant = Some(doing.variant.to_owned());
@@ -50,6 +52,6 @@ impl Supervisor<'_> {
             finding.iteration = Some(doing.iteration);
             finding.stage = Some(doing.stage.to_owned());
         }
-        finding
+        self.about_the_program(finding)
     }
 }

@@ -16,9 +16,11 @@ use std::{
 use crate::{
     frame::{FrameError, FrameReader, encode},
     machine::{Core, clock_model::ClockModel, format_cpu_list},
+    plan::Program,
     platform::{self, Priority, ProcessEnd, SharedWords, ThreadUsage},
+    verdict::command::Sha,
     worker::{
-        BATON_WORDS, Baton, Fault, Injection, TURN_WORDS,
+        BATON_WORDS, Baton, Fault, Injection, TURN_WORDS, exec,
         protocol::{FromWorker, ToWorker},
         slot::SLOT_WORDS,
     },
@@ -77,6 +79,10 @@ pub trait WorkerHost {
     fn slots(&self, core: u32) -> &[AtomicU64];
     /// Makes ready what is handed from core to core: the first station's turn, nothing carried. Nobody may be at work.
     fn reset_baton(&mut self) {}
+    /// Where two outputs of a program part, if they were kept.
+    fn first_difference(&self, _right: &Sha, _got: &Sha) -> Option<String> {
+        None
+    }
     /// A thread of it, as the OS sees it.
     fn usage(&self, core: u32, thread: u64) -> Option<ThreadUsage>;
 }
@@ -105,6 +111,8 @@ pub struct ProcessHost {
     images: Vec<PathBuf>,
     run: Option<(PathBuf, u32)>,
     priority: Priority,
+    /// What workers run instead of kernels.
+    program: Option<Program>,
     /// What is handed from core to core, once a worker was started.
     baton: Option<SharedWords>,
     /// Cores that clock and err as a model says, in this kernel.
@@ -135,6 +143,7 @@ impl ProcessHost {
             images,
             run,
             priority: Priority::default(),
+            program: None,
             baton: None,
             model: None,
         }
@@ -143,6 +152,12 @@ impl ProcessHost {
     /// Workers of that priority.
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// The workers run this program instead of kernels.
+    pub fn of_program(mut self, program: Option<Program>) -> Self {
+        self.program = program;
         self
     }
 
@@ -168,7 +183,10 @@ impl ProcessHost {
 
     fn command(&self, core: &Core, slots: &SharedWords, drill: Option<&Injection>) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("worker").arg("--cpus").arg(format_cpu_list(&core.testable));
+        command
+            .arg(if self.program.is_some() { "worker-exec" } else { "worker" })
+            .arg("--cpus")
+            .arg(format_cpu_list(&core.testable));
         command.arg("--slots").arg(slots.handle()).arg("--bclk").arg(self.bclk_mhz.to_string());
         if let Some((folder, session)) = &self.run {
             command.arg("--run").arg(folder).arg("--session").arg(session.to_string());
@@ -201,6 +219,10 @@ impl ProcessHost {
                 command.arg("--drill-load").arg(load);
             }
         }
+        if let Some(program) = &self.program {
+            command.arg("--folder").arg(&program.folder);
+            command.args(program.files.iter().flat_map(|name| ["--file", name])).arg("--").args(&program.argv);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // A Ctrl-C in the terminal is the supervisor's to hear, not the workers'.
         #[cfg(unix)]
@@ -214,7 +236,7 @@ impl WorkerHost for ProcessHost {
         self.generation += 1;
         let generation = self.generation;
         let slots = SharedWords::create((core.testable.len() + 1) * SLOT_WORDS)?;
-        if self.baton.is_none() {
+        if self.baton.is_none() && self.program.is_none() {
             // A limit on files may hold for such memory too: then only the turn goes round.
             self.baton = Some(SharedWords::create(BATON_WORDS).or_else(|_| SharedWords::create(TURN_WORDS))?);
         }
@@ -261,6 +283,9 @@ impl WorkerHost for ProcessHost {
 
     fn kill(&mut self, core: u32) {
         if let Some(process) = self.processes.get_mut(&core) {
+            if self.program.is_some() {
+                platform::kill_commands_of(process.child.id());
+            }
             let _ = process.child.kill();
         }
     }
@@ -301,6 +326,10 @@ impl WorkerHost for ProcessHost {
         if let Some(baton) = &self.baton {
             Baton::of(baton.words()).reset();
         }
+    }
+
+    fn first_difference(&self, right: &Sha, got: &Sha) -> Option<String> {
+        exec::first_difference(&self.run.as_ref()?.0, right, got)
     }
 
     fn usage(&self, core: u32, thread: u64) -> Option<ThreadUsage> {

@@ -73,7 +73,8 @@ impl Supervisor<'_> {
         if let Some(member) = self.crew.get_mut(&core) {
             member.answer = None;
         }
-        self.assign(core, ToWorker::Redo(redo));
+        let task = self.runs_again(core, redo.ticket, redo.times).unwrap_or(ToWorker::Redo(redo));
+        self.assign(core, task);
         while self.crew.get(&core).is_some_and(|member| member.task.is_some()) && !self.stop {
             self.pump();
         }
@@ -104,9 +105,9 @@ impl Supervisor<'_> {
         let Some(truth) = self.truth_of(kernel, case) else { return };
         let again =
             |variant: &str, times| Redo { ticket: 0, kernel: kernel.clone(), variant: variant.to_owned(), case, times };
-        let same = self.redo(core, again(variant, AGAIN_SAME));
-        let mut inquiry = Inquiry { truth, same, others: Vec::new(), scalar: Vec::new() };
         let in_full = self.looked_into(finding) < IN_FULL;
+        let same = self.redo(core, again(variant, self.times_again(AGAIN_SAME, in_full)));
+        let mut inquiry = Inquiry { truth, same, others: Vec::new(), scalar: Vec::new() };
         let witnesses = if in_full { self.witnesses(core) } else { Vec::new() };
         let step = self.begin_with_witnesses(core, kernel, &witnesses);
         if in_full {
@@ -120,7 +121,7 @@ impl Supervisor<'_> {
             }
             // A user's picture may be so large that scalar code takes minutes.
             let quick = !matches!(source, Source::Picture(_));
-            if quick && variant != SCALAR && !ends_workers(finding.class) {
+            if quick && !self.runs_a_program() && variant != SCALAR && !ends_workers(finding.class) {
                 let elsewhere = inquiry.others.first().map(|&(witness, _)| witness);
                 for core in [core].into_iter().chain(elsewhere) {
                     inquiry.scalar.push((core, self.redo(core, again(SCALAR, 1))));
@@ -196,7 +197,8 @@ impl Supervisor<'_> {
             }
         }
         self.weigh_scalar_witness(finding, inquiry, &mut amendment);
-        if !ends_workers(finding.class) {
+        // A program's crash is a result like any other.
+        if !ends_workers(finding.class) || self.runs_a_program() {
             self.weigh_wrong_witnesses(finding, inquiry, &mut amendment);
         }
         amendment
@@ -221,6 +223,11 @@ impl Supervisor<'_> {
         let all = inquiry.others.iter().all(|(core, answer)| {
             sharing.iter().any(|(other, _)| other == core) || answer.tally(*core, &inquiry.truth).is_none()
         });
+        if all && self.runs_a_program() {
+            amendment.detail += ": every core gives that by now";
+            self.program_changed();
+            return;
+        }
         if all && finding.source == Some(Source::Golden) {
             amendment.detail += ": all agree against the golden, a common defect or the program's own, no core's";
             return;
@@ -280,7 +287,7 @@ impl Supervisor<'_> {
     fn in_words(&self, finding: &Finding, inquiry: &Inquiry) -> String {
         let mut parts = Vec::new();
         let born = finding.stage.as_deref() != Some("generate");
-        if finding.class == Class::Miscompute && born && finding.iteration.is_some() {
+        if finding.class == Class::Miscompute && born && finding.iteration.is_some() && !self.runs_a_program() {
             parts.push("input and reference were intact when digested again".to_owned());
         }
         parts.push(format!("again on the same core: {}", in_words(&inquiry.same, &inquiry.truth)));

@@ -15,6 +15,7 @@ mod investigate;
 mod ledger;
 mod power;
 mod pre_pass;
+mod program;
 mod resume;
 mod rover;
 pub mod seams;
@@ -129,6 +130,7 @@ pub struct Supervisor<'a> {
     chases: BTreeMap<u32, Chase>,
     crew: BTreeMap<u32, Member>,
     truths: HashMap<String, Vec<Truth>>,
+    program: Option<program::State>,
     told: stamps::Told,
     to_investigate: VecDeque<u64>,
     next_finding: u64,
@@ -157,6 +159,7 @@ impl<'a> Supervisor<'a> {
             None => (Outcome::default(), None),
         };
         let mut supervisor = Self {
+            program: setup.run.plan.command().map(program::State::of),
             run: setup.run,
             images: setup.images,
             drill: setup.drill,
@@ -221,7 +224,7 @@ impl<'a> Supervisor<'a> {
         let mut rounds = run.plan.rounds(&run.machine);
         'plan: while let Some(steps) = rounds.next(&self.tallies()) {
             for step in steps.into_iter().skip_while(|step| step.step < next) {
-                if self.stop || self.is_enough() || self.drill_is_over() {
+                if self.stop || self.is_enough() || self.drill_is_over() || self.program_is_over() {
                     break 'plan;
                 }
                 self.carry_out(step);
@@ -258,6 +261,8 @@ impl<'a> Supervisor<'a> {
         let (before, activity) = (self.sensors.read(&step.cores), self.sensors.activity());
         if step.kernel.is_none() {
             self.pre_pass(&step)
+        } else if self.runs_a_program() {
+            self.run_program(&step)
         } else {
             self.work(&step)
         }

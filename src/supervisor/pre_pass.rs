@@ -22,6 +22,9 @@ const PICTURE_SEEDS: u64 = 4;
 impl Supervisor<'_> {
     /// Goldens and votes, kernel after kernel, on all cores at once.
     pub(super) fn pre_pass(&mut self, step: &Step) {
+        if self.runs_a_program() {
+            return self.program_pre_pass(step);
+        }
         let used = self.run.plan.kernels();
         let kernels =
             oddcore_kernels::all().iter().copied().filter(|kernel| used.iter().any(|name| name == kernel.name()));

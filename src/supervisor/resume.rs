@@ -98,7 +98,7 @@ impl Supervisor<'_> {
 
     /// A step that is not the plan's.
     fn extra(&mut self, load: &str, kernel: Option<String>, cores: Vec<u32>, seconds: f64) {
-        if self.stop {
+        if self.stop || self.program_is_over() {
             return;
         }
         let step = EXTRA_STEPS.saturating_add(self.outcome.standing.next_extra);

@@ -125,7 +125,7 @@ impl Supervisor<'_> {
     }
 
     /// How soon a finding was on the screen. Neither synced nor shown: what a loss of power takes of it is a detail.
-    fn note_delay(&mut self, id: u64, at_ns: u64) {
+    pub(super) fn note_delay(&mut self, id: u64, at_ns: u64) {
         let Some(finding) = self.outcome.findings.iter().find(|finding| finding.id == id) else { return };
         let mut amendment = Amendment::of(finding);
         amendment.shown_after_ms = Some(self.clock.now_ns().saturating_sub(at_ns) as f64 / MS as f64);

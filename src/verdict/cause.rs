@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Finding, Outcome, Tally, poisson::p_same_rate};
+use super::{Class, Finding, Outcome, Tally, command::EXEC, pass::errors_of, poisson::p_same_rate};
 use crate::{platform::signal_name, worker::protocol::Source};
 
 /// So many wrong results with intact inputs, and none the other way round, are no chance hits of memory: inputs and
@@ -40,6 +40,9 @@ impl Case<'_> {
 
     /// The cause, and why.
     pub fn judge(&self) -> (Cause, String) {
+        if self.findings.iter().all(|finding| finding.kernel.as_deref() == Some(EXEC)) {
+            return self.judge_program();
+        }
         let wrong = self.of(&[Class::Miscompute]);
         let corrupt = self.of(&[Class::CorruptInput, Class::CorruptReference]);
         let ended = self.of(&[Class::Crash, Class::Hang]);
@@ -150,6 +153,31 @@ impl Case<'_> {
             return (Cause::Undecided, why);
         }
         (Cause::Memory, format!("{lay}; a stray store by this core would look the same"))
+    }
+
+    /// Runs of a program: nothing is known of its data, but each run has memory of its own, so that bad cells hit all cores alike.
+    fn judge_program(&self) -> (Cause, String) {
+        let runs = |core: u32| self.outcome.cores.get(&core).map_or(0, |own| own.total().iterations);
+        let again = done_again(self.findings);
+        let witnessed: Vec<Tally> =
+            self.findings.iter().filter_map(|f| f.again.as_ref()).flat_map(|again| again.others.clone()).collect();
+        let sum = |tallies: &[Tally], of: fn(&Tally) -> u32| tallies.iter().map(|t| u64::from(of(t))).sum::<u64>();
+        let others: Vec<u32> = self.outcome.cores.keys().copied().filter(|&core| core != self.core).collect();
+        let (own, theirs) =
+            (errors_of(self.outcome, self.core), others.iter().map(|&core| errors_of(self.outcome, core)).sum::<u64>());
+        let own_runs = runs(self.core).max(own) + sum(&again, |tally| tally.times);
+        let their_runs = others.iter().map(|&core| runs(core)).sum::<u64>() + sum(&witnessed, |tally| tally.times);
+        let (own_all, their_all) = (own + sum(&again, |t| t.wrong), theirs + sum(&witnessed, |t| t.wrong));
+        let p = p_same_rate(own_all, own_runs as f64, their_all, their_runs as f64);
+        let mut why =
+            vec![format!("{own_all} of {own_runs} runs went wrong here, {their_all} of {their_runs} elsewhere")];
+        why.extend(self.again(&again));
+        if p < SIGNIFICANT {
+            why.push("each run has memory of its own, so that bad cells would hit all cores alike".into());
+            return (Cause::Core, why.join("; "));
+        }
+        why.push("seen too seldom to tell the core from memory or the program".into());
+        (Cause::Undecided, why.join("; "))
     }
 
     /// `P0, P5 and golden agree`.
@@ -371,6 +399,17 @@ mod tests {
     fn a_bus_error_may_be_memorys() {
         let bus_error = Finding { signal: Some(libc::SIGBUS), ..looked_into(Class::Crash, 0, 0) };
         assert_eq!(judged(&[bus_error]).0, U);
+    }
+
+    #[test]
+    fn a_programs_errors_are_the_cores_where_the_others_have_too_few() {
+        let wrong = |again| Finding { kernel: Some(EXEC.into()), ..looked_into(Class::Miscompute, again, 0) };
+        let (cause, why) = judged(&[wrong(0)]);
+        let said =
+            "1 of 11 runs went wrong here, 0 of 3 elsewhere; wrong again 0 of 10 times on core 0; seen too seldom";
+        assert_eq!((cause, why.starts_with(said)), (U, true), "{why}");
+        let (cause, why) = judged(&vec![wrong(6); 8]);
+        assert_eq!((cause, why.starts_with("56 of 88 runs went wrong here, 0 of 17 elsewhere; ")), (C, true), "{why}");
     }
 
     #[test]

@@ -141,6 +141,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// Findings beyond those kept whole, per core, kernel and class.
     pub counted: BTreeMap<(u32, String, Class), u64>,
+    /// Why the program that was run is no test of a core.
+    pub unfit: Option<String>,
     /// What is to be said besides findings: restarts, signals from outside, starved workers.
     pub notes: Vec<String>,
     /// Errors that the hardware reported and that blame no core.
@@ -334,6 +336,7 @@ impl Outcome {
             Record::Suspicion { core, why } => self.cores.entry(*core).or_default().suspicions.push(why.clone()),
             Record::GivenUp { core, why } => self.cores.entry(*core).or_default().reason = Some(why.clone()),
             Record::HardwareErrors { core, count, text } => self.add_hardware_errors(*core, *count, text),
+            Record::Unfit { why } => self.unfit = Some(why.clone()),
             Record::Note { text } => self.notes.push(text.clone()),
             Record::BesideStarted { at, command, .. } => {
                 let (command, started) = (command.clone(), at.clone());
@@ -483,7 +486,7 @@ impl Outcome {
         let mut verdicts = self.cores.iter().filter(|(_, c)| c.under_test).map(|(&core, _)| self.verdict_of(core));
         if self.cores.keys().any(|&core| self.verdict_of(core) == CoreVerdict::Fail) {
             1
-        } else if self.common_defect().is_some() {
+        } else if self.common_defect().is_some() || self.unfit.is_some() {
             2
         } else if self.ended.is_none() || !verdicts.all(|v| v == CoreVerdict::Pass) {
             3

@@ -1,6 +1,7 @@
 //! What the evidence says: a pure fold over journal records, so that a live run and a replayed one agree.
 
 mod cause;
+pub mod command;
 pub mod diagnosis;
 mod expect;
 pub mod finding;

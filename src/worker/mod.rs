@@ -9,6 +9,7 @@ mod baton;
 mod bench;
 mod block;
 mod chooser;
+pub mod exec;
 mod fault;
 mod glances;
 mod hop;

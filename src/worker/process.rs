@@ -73,7 +73,7 @@ struct LastWord {
 }
 
 impl Outbox {
-    fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let (run, session, cpu) = (options.run.clone(), options.session, options.cpus[0]);
         let last_word = LastWord { run, session, cpu, supervisor: platform::parent_id() };
         Self { sequence: Mutex::new(0), last_word: Mutex::new(last_word) }
@@ -93,7 +93,7 @@ impl Outbox {
 
     /// The link is broken. If the supervisor is no more, leaves word that the machine and this worker outlived it. Ends the
     /// process.
-    fn lost_link(&self) -> ! {
+    pub(super) fn lost_link(&self) -> ! {
         // Whoever comes second waits here until the first has ended the process.
         let word = self.last_word.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         thread::sleep(VANISHED_AFTER);
@@ -111,7 +111,7 @@ impl Outbox {
 }
 
 /// A panic's message goes to the supervisor; then the process aborts, whichever thread it was.
-fn tell_panics(outbox: &Arc<Outbox>) {
+pub(super) fn tell_panics(outbox: &Arc<Outbox>) {
     let outbox = Arc::clone(outbox);
     std::panic::set_hook(Box::new(move |panic| {
         // The panicking thread may hold the way out itself.
@@ -222,6 +222,9 @@ fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
             Ok(Some(ToWorker::Redo(redo))) => hand(0, Order::Redo(redo)),
             Ok(Some(ToWorker::Bench { kernel, variant })) => hand(0, Order::Bench { kernel, variant }),
             Ok(Some(ToWorker::Leave)) => exit(0),
+            Ok(Some(ToWorker::Command(_))) => {
+                outbox.send(&FromWorker::Misheard { why: "runs of a program, of a worker for kernels".into() });
+            }
             // Half a frame is what a killed supervisor may leave.
             Ok(None) | Err(FrameError::Torn { .. } | FrameError::Io(_)) => outbox.lost_link(),
             // It is there, and will end this process.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Inside, Waits},
     plan::{Ceiling, Footprint, Role, Shares},
-    verdict::{Class, Hex, Place},
+    verdict::{Class, Hex, Place, command::RunResult},
+    worker::exec::Limits,
 };
 
 /// Both sides are the same binary; this tells a worker of another one apart all the same.
@@ -126,8 +127,67 @@ pub enum ToWorker {
         /// The variant.
         variant: String,
     },
+    /// Run the program, of a worker that was started for it.
+    Command(Runs),
     /// Leave.
     Leave,
+}
+
+impl ToWorker {
+    /// Whether it is work done again for an answer, not work that counts.
+    pub fn is_again(&self) -> bool {
+        matches!(self, Self::Redo(_) | Self::Command(Runs { again: true, .. }))
+    }
+}
+
+/// Runs of a program of the user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    /// Comes back with each run.
+    pub ticket: u64,
+    /// The step that they are part of.
+    pub step: u32,
+    /// How many lanes work: 1, or all of the core.
+    pub lanes: usize,
+    /// How often each lane runs it.
+    pub times: Option<u32>,
+    /// Otherwise when to begin no more, on the system's monotonic clock.
+    pub deadline_ns: u64,
+    /// Whether they are done for an answer: the pre-pass, and work done again.
+    pub again: bool,
+    /// The right result, once it is known: what other ones gave is kept.
+    pub expected: Option<Hex>,
+    /// What a run may take.
+    pub limits: Limits,
+}
+
+/// What one run of the program gave, as the lane saw it. What is wrong is for the supervisor to say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ran {
+    /// See [`Runs::ticket`].
+    pub ticket: u64,
+    /// The CPU that the lane is pinned to, read back before and after.
+    pub cpu: u32,
+    /// The CPUs that the program might run on at its end.
+    pub affinity: Vec<u32>,
+    /// All that is compared.
+    pub result: RunResult,
+    /// CPU time of the program, ns.
+    pub cpu_ns: u64,
+    /// CPU time of the lane's own thread, ns, and the part of it in digests.
+    pub own_ns: u64,
+    /// See `own_ns`.
+    pub check_ns: u64,
+    /// How long the program took, ns.
+    pub wall_ns: u64,
+    /// Length of its standard output.
+    pub bytes: u64,
+    /// The core's clock right before and right after.
+    pub clock_mhz: [Option<f64>; 2],
+    /// When it was over, on the system's monotonic clock.
+    pub at_ns: u64,
+    /// The last line of its standard error.
+    pub last_words: String,
 }
 
 /// Work to be done again.
@@ -228,6 +288,13 @@ pub enum FromWorker {
     },
     /// The answer to [`ToWorker::Bench`].
     Benched(Speed),
+    /// One run of the program is over.
+    Ran(Box<Ran>),
+    /// Every lane is done with its runs.
+    RunsDone {
+        /// See [`Runs::ticket`].
+        ticket: u64,
+    },
     /// Every lane has stopped working on the assignment.
     Idle {
         /// The assignment's step.

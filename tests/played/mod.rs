@@ -282,7 +282,7 @@ impl WorkerHost for Played {
                     self.say(core, FromWorker::Idle { step });
                 }
             }
-            ToWorker::Bench { .. } => unreachable!("no run asks for it"),
+            ToWorker::Bench { .. } | ToWorker::Command(_) => unreachable!("no such run asks for it"),
             ToWorker::Leave => {
                 self.events.push_back(Event::Ended {
                     core,
@@ -368,6 +368,12 @@ struct Reported(HardwareNews);
 impl HardwareLog for Reported {
     fn news(&mut self, _: &str) -> HardwareNews {
         std::mem::take(&mut self.0)
+    }
+}
+
+impl HardwareLog for Nowhere {
+    fn news(&mut self, _: &str) -> HardwareNews {
+        HardwareNews::default()
     }
 }
 

@@ -6,6 +6,8 @@ mod beside;
 mod command_line;
 mod common;
 mod drills;
+#[cfg(target_os = "linux")]
+mod exec;
 mod expect;
 mod heat;
 mod journal;

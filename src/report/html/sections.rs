@@ -193,7 +193,7 @@ pub fn settings(page: &Page<'_>) -> Markup {
             .iter()
             .map(|one| format!("{} {}x", report.machine.names(&[one.core]), one.multiplier))
             .collect(),
-        Plan::Listed(_) => Vec::new(),
+        Plan::Command(_) | Plan::Listed(_) => Vec::new(),
     };
     html! {
         section {

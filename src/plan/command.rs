@@ -1,0 +1,186 @@
+//! Steps of a program of the user's: loads and groups of cores as for kernels, lengths by how long the program takes.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Load, PRE_PASS, Step, field::Field};
+use crate::{
+    machine::Machine,
+    verdict::{Hex, command::EXEC},
+};
+
+/// Time of a group of cores in the first round, in seconds, and the least number of runs in it.
+const GROUP_S: f64 = 2.2;
+const RUNS: f64 = 2.0;
+/// How often the first round's times double.
+const DOUBLINGS: u32 = 7;
+
+/// A program of the user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its name and its arguments, in which `{dir}` stands for the scratch folder of a run.
+    pub argv: Vec<String>,
+    /// The folder that it works in.
+    pub folder: String,
+    /// Files that it makes, below the scratch folder; absolute ones lie where they say.
+    pub files: Vec<String>,
+}
+
+impl Program {
+    /// Its file name.
+    pub fn name(&self) -> String {
+        let name = self.argv.first().map(String::as_str).unwrap_or_default();
+        Path::new(name).file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// What is asked for of a program's runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandRequest {
+    /// The program.
+    pub program: Program,
+    /// Cores to test, by index.
+    pub cores: Vec<u32>,
+    /// Loads.
+    pub loads: Vec<Load>,
+    /// The whole run's length in seconds; what it takes where `times` is set.
+    pub seconds: f64,
+    /// How often the program runs on each core under each load, instead of a length.
+    pub times: Option<u32>,
+    /// How long it takes once, in seconds.
+    pub once_s: f64,
+    /// The run's seed.
+    pub seed: Hex,
+}
+
+impl CommandRequest {
+    /// How long so many runs on each core under each load take.
+    pub fn seconds_of(machine: &Machine, cores: &[u32], loads: &[Load], times: u32, once_s: f64) -> f64 {
+        let field = Field::of(machine, cores);
+        let groups: usize = loads.iter().map(|&load| field.groups(load, 1).len()).sum();
+        groups as f64 * f64::from(times) * once_s
+    }
+
+    /// Why a load cannot be had of a program.
+    pub fn lacks(load: Load) -> Option<&'static str> {
+        match load {
+            Load::Solo | Load::Siblings | Load::Active2 | Load::Active3 | Load::Active4 | Load::Active8 => None,
+            Load::Together => None,
+            Load::Hop | Load::Migrated | Load::Unpinned => {
+                Some("a program's work cannot be handed from core to core and be one core's")
+            }
+            Load::Resonance => Some("it is made of a kernel of ours"),
+            Load::GpuWait | Load::Aggressor | Load::Bursts => Some("a program cannot be told when to wait"),
+        }
+    }
+}
+
+/// The rounds of a program's runs, one after the other.
+pub struct CommandRounds<'a> {
+    request: &'a CommandRequest,
+    field: Field,
+    round: u32,
+    left_s: f64,
+    next_step: u32,
+}
+
+impl<'a> CommandRounds<'a> {
+    /// All of them, the pre-pass before the first.
+    pub fn of(request: &'a CommandRequest, machine: &Machine) -> Self {
+        let field = Field::of(machine, &request.cores);
+        Self { request, field, round: 0, left_s: request.seconds, next_step: 0 }
+    }
+}
+
+impl Iterator for CommandRounds<'_> {
+    type Item = Vec<Step>;
+
+    /// The next round's steps; `None` once the time is up, or the runs are done.
+    fn next(&mut self) -> Option<Vec<Step>> {
+        let CommandRequest { loads, times, once_s, .. } = self.request;
+        // As in later rounds of kernels: every core that a load is about.
+        let groups: Vec<_> =
+            loads.iter().flat_map(|&load| self.field.groups(load, 1).into_iter().map(move |g| (load, g))).collect();
+        if groups.is_empty() || (times.is_some() && self.round > 0) || self.left_s <= 0.0 {
+            return None;
+        }
+        let group_s = match times {
+            Some(times) => f64::from(*times) * once_s,
+            None => {
+                let natural_s = GROUP_S.max(RUNS * once_s) * f64::from(1u32 << self.round.min(DOUBLINGS));
+                let (all_s, count) = (natural_s * groups.len() as f64, groups.len() as f64);
+                // The last round takes the rest, rather than leave one of a moment.
+                if self.left_s < 1.5 * all_s { self.left_s / count } else { natural_s }
+            }
+        };
+        self.left_s -= group_s * groups.len() as f64;
+        let pre_pass = Step { cores: self.field.order.clone(), load: PRE_PASS.to_owned(), ..Step::default() };
+        let mut steps = if self.round == 0 { vec![pre_pass] } else { Vec::new() };
+        steps.extend(groups.into_iter().map(|(load, group)| Step {
+            load: load.name().to_owned(),
+            kernel: Some(EXEC.to_owned()),
+            cores: group.tested,
+            seconds: group_s,
+            siblings: matches!(load, Load::Siblings | Load::Together),
+            times: *times,
+            ..Step::default()
+        }));
+        self.round += 1;
+        for step in &mut steps {
+            step.step = self.next_step;
+            step.seed = self.request.seed;
+            self.next_step += 1;
+        }
+        Some(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{machine::Root, plan::Plan};
+
+    fn machine(cores: u32) -> Machine {
+        let nothing = tempfile::tempdir().expect("a folder");
+        crate::machine::read(&Root::at(nothing.path()), &(0..cores).collect::<Vec<_>>()).expect("a machine")
+    }
+
+    fn request(cores: u32, seconds: f64, times: Option<u32>, once_s: f64) -> CommandRequest {
+        let loads = vec![Load::Solo, Load::Together];
+        let program = Program { argv: vec!["/usr/bin/true".into()], folder: "/".into(), files: vec![] };
+        CommandRequest { program, cores: (0..cores).collect(), loads, seconds, times, once_s, seed: Hex(7) }
+    }
+
+    #[test]
+    fn every_core_has_its_turn_and_the_time_is_kept() {
+        for (cores, seconds, once_s) in [(2, 60.0, 0.1), (24, 60.0, 0.1), (24, 3600.0, 7.0), (1, 5.0, 1.0)] {
+            let (machine, request) = (machine(cores), request(cores, seconds, None, once_s));
+            let steps: Vec<Step> = Plan::Command(request).steps(&machine).collect();
+            let length: f64 = steps.iter().map(|step| step.seconds).sum();
+            assert!((length / seconds - 1.0).abs() < 1e-6, "{length} of {seconds}");
+            for core in 0..cores {
+                assert!(steps.iter().any(|step| step.load == "solo" && step.cores == [core]), "core {core}");
+            }
+            assert!(steps.iter().zip(0..).all(|(step, number)| step.step == number) && steps[0].kernel.is_none());
+            assert!(steps.len() < 1000, "{} steps", steps.len());
+        }
+    }
+
+    #[test]
+    fn so_many_times_are_one_round() {
+        let machine = machine(3);
+        let seconds = CommandRequest::seconds_of(&machine, &[0, 1, 2], &[Load::Solo, Load::Together], 5, 2.0);
+        assert_eq!(seconds, 40.0);
+        let plan = Plan::Command(request(3, seconds, Some(5), 2.0));
+        let steps: Vec<Step> = plan.steps(&machine).collect();
+        assert_eq!(steps.iter().map(|step| step.cores.len()).collect::<Vec<_>>(), [3, 1, 1, 1, 3]);
+        assert!(steps[1..].iter().all(|step| step.times == Some(5)));
+        assert_eq!(
+            (plan.seconds(), plan.kernels(), plan.loads()),
+            (40.0, vec![EXEC.to_owned()], vec!["solo", "together"])
+        );
+        let json = serde_json::to_string(&plan).expect("plain data");
+        assert_eq!(serde_json::from_str::<Plan>(&json).expect("ours"), plan);
+    }
+}

@@ -1,0 +1,267 @@
+//! Who is blamed for what a program of the user's gives: the supervisor with played cores.
+#![cfg(unix)]
+
+mod played;
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
+    io,
+    rc::Rc,
+    sync::atomic::AtomicU64,
+};
+
+use oddcore::{
+    journal::{Journal, record::RunStarted},
+    machine::Core,
+    plan::{CommandRequest, Load, Plan, Program},
+    platform::{ProcessEnd, ThreadUsage},
+    supervisor::{
+        Setup, Supervisor,
+        host::{Event, WorkerHost},
+        seams::Clock,
+    },
+    verdict::{
+        Class, CoreVerdict, Hex, Outcome, Repeat,
+        command::{End, RunResult, Sha},
+    },
+    worker::{
+        Injection,
+        protocol::{FromWorker, LaneId, PROTOCOL, Ran, Runs, ToWorker},
+    },
+};
+use played::{Nowhere, opening};
+
+/// How long the program takes.
+const ONCE_NS: u64 = 100_000_000;
+
+/// What the n-th run on a core gives.
+type Gives = fn(u64) -> RunResult;
+
+fn gives(n: u64) -> RunResult {
+    RunResult { end: End::Exited(0), stdout: Sha(format!("{n:064x}")), files: vec![] }
+}
+
+fn right(_: u64) -> RunResult {
+    gives(7)
+}
+
+/// A run on each core takes its time, one after the other.
+struct Programs {
+    now: Rc<Cell<u64>>,
+    cores: Vec<Gives>,
+    runs: BTreeMap<u32, u64>,
+    events: VecDeque<Event>,
+}
+
+impl Programs {
+    fn say(&mut self, core: u32, message: FromWorker) {
+        self.events.push_back(Event::Said { core, message });
+    }
+
+    fn carry_out(&mut self, core: u32, runs: &Runs) {
+        let mut done = 0;
+        while runs.times.map_or(done == 0 || self.now.get() < runs.deadline_ns, |times| done < times) {
+            let number = self.runs.entry(core).or_default();
+            let result = self.cores[core as usize](*number);
+            *number += 1;
+            done += 1;
+            self.now.set(self.now.get() + ONCE_NS);
+            let ran = Ran {
+                ticket: runs.ticket,
+                cpu: core,
+                affinity: vec![core],
+                result,
+                cpu_ns: ONCE_NS,
+                own_ns: 2,
+                check_ns: 1,
+                wall_ns: ONCE_NS,
+                bytes: 1,
+                clock_mhz: [Some(6000.0), Some(5700.0)],
+                at_ns: self.now.get(),
+                last_words: String::new(),
+            };
+            self.say(core, FromWorker::Ran(Box::new(ran)));
+        }
+        self.say(core, FromWorker::RunsDone { ticket: runs.ticket });
+    }
+}
+
+impl WorkerHost for Programs {
+    fn start(&mut self, core: &Core, _: Option<&Injection>) -> io::Result<()> {
+        let lanes = vec![LaneId { cpu: core.testable[0], thread: 1 }];
+        self.say(core.core, FromWorker::Hello { protocol: PROTOCOL, pid: 1000, thread: 2, lanes });
+        Ok(())
+    }
+
+    fn send(&mut self, core: u32, message: &ToWorker) {
+        match message {
+            ToWorker::Command(runs) => self.carry_out(core, runs),
+            ToWorker::Leave => {
+                self.events.push_back(Event::Ended { core, end: ProcessEnd::Exited(0), pid: 1000 });
+            }
+            ToWorker::Pause => {}
+            other => panic!("no work on kernels: {other:?}"),
+        }
+    }
+
+    fn kill(&mut self, _: u32) {}
+
+    fn next_event(&mut self, timeout_ns: u64) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() {
+            self.now.set(self.now.get() + timeout_ns.max(1_000_000));
+        }
+        event
+    }
+
+    fn slots(&self, _: u32) -> &[AtomicU64] {
+        &[]
+    }
+
+    fn usage(&self, _: u32, _: u64) -> Option<ThreadUsage> {
+        None
+    }
+}
+
+struct PlayedClock(Rc<Cell<u64>>);
+
+impl Clock for PlayedClock {
+    fn now_ns(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn timestamp(&self) -> String {
+        "2026-01-01T00:00:00Z".into()
+    }
+}
+
+/// A run of five times on each core, alone and together.
+fn run(cores: &[Gives]) -> Outcome {
+    let numbers: Vec<u32> = (0..cores.len() as u32).collect();
+    let plan = Plan::Command(CommandRequest {
+        program: Program { argv: vec!["/bin/program".into()], folder: "/".into(), files: vec![] },
+        cores: numbers.clone(),
+        loads: vec![Load::Solo, Load::Together],
+        seconds: 1.0,
+        times: Some(5),
+        once_s: ONCE_NS as f64 * 1e-9,
+        seed: Hex(1),
+    });
+    let run = RunStarted { plan, ..opening(&numbers, 1.0, None) };
+    let now = Rc::new(Cell::new(1));
+    let host = Programs { now: Rc::clone(&now), cores: cores.to_vec(), runs: BTreeMap::new(), events: VecDeque::new() };
+    Supervisor::run(Setup {
+        journal: Journal::begin(Box::new(Nowhere), &run).expect("writable"),
+        run,
+        so_far: None,
+        images: Vec::new(),
+        drill: None,
+        host: Box::new(host),
+        clock: Box::new(PlayedClock(now)),
+        pinner: Box::new(Nowhere),
+        sensors: Box::new(Nowhere),
+        capping: None,
+        beside: None,
+        hardware: Box::new(Nowhere),
+        view: &mut Nowhere,
+    })
+}
+
+fn verdicts(outcome: &Outcome) -> (Vec<CoreVerdict>, u8) {
+    (outcome.cores.keys().map(|&core| outcome.verdict_of(core)).collect(), outcome.exit_code())
+}
+
+use CoreVerdict::{Fail, NotTested, Pass, Suspect};
+
+#[test]
+fn sound_cores_pass_and_each_run_is_evidence() {
+    for count in 1..4 {
+        let outcome = run(&vec![right as Gives; count]);
+        assert_eq!(verdicts(&outcome), (vec![Pass; count], 0));
+        for core in outcome.cores.values() {
+            let runs = |load: &str| -> u64 {
+                core.evidence.iter().filter(|(key, _)| key.load == load).map(|(_, done)| done.operations).sum()
+            };
+            assert_eq!((runs("solo"), runs("together")), (5, 5));
+            assert!(core.evidence.keys().all(|key| key.multiplier == Some(57) && key.kernel == "exec"), "the lower");
+        }
+    }
+}
+
+#[test]
+fn the_minority_of_three_fails_and_is_tested_on() {
+    let outcome = run(&[right, |_| gives(8), right]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail, Pass], 1));
+    let first = &outcome.findings[0];
+    assert_eq!((first.core, first.class, first.repeat), (Some(1), Class::Miscompute, Repeat::Repeatable));
+    assert_eq!((first.expected, first.actual), (Some(Hex(0)), Some(Hex(0))), "the first bits of both");
+    let again = first.again.as_ref().expect("looked into");
+    assert_eq!(again.same.map(|same| (same.times, same.wrong)), Some((10, 10)));
+    assert!(again.others.iter().all(|other| (other.times, other.wrong) == (2, 0)) && again.others.len() == 2);
+    assert!(outcome.cores[&1].evidence.keys().any(|key| key.load == "together"));
+}
+
+#[test]
+fn of_two_that_keep_to_their_own_nobody_is_blamed() {
+    assert_eq!(verdicts(&run(&[right, |_| gives(8)])), (vec![Suspect, Suspect], 3));
+    let crashes: Gives = |_| RunResult { end: End::Signalled(11), ..gives(7) };
+    let outcome = run(&[right, crashes]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail], 1));
+    assert!(outcome.findings.iter().all(|finding| finding.class == Class::Crash && finding.signal == Some(11)));
+    assert_eq!(verdicts(&run(&[crashes, crashes])), (vec![Pass, Pass], 0), "it always does");
+}
+
+#[test]
+fn of_two_the_one_that_wavers_fails() {
+    assert_eq!(verdicts(&run(&[right, |n| gives(n % 3 + 7)])), (vec![Pass, Fail], 1));
+    assert_eq!(verdicts(&run(&[gives, right])), (vec![Fail, Pass], 1));
+}
+
+#[test]
+fn a_program_that_wavers_everywhere_blames_nobody() {
+    for cores in [vec![gives as Gives; 3], vec![gives; 2], vec![gives]] {
+        let outcome = run(&cores);
+        assert_eq!(verdicts(&outcome), (vec![NotTested; cores.len()], 2));
+        assert!(
+            outcome.unfit.as_deref().is_some_and(|why| why.contains("program is not deterministic")),
+            "{outcome:?}"
+        );
+        assert!(outcome.findings.is_empty());
+    }
+}
+
+#[test]
+fn one_that_errs_later_fails_and_most_of_them_do_not() {
+    let seldom: Gives = |n| gives(if n == 9 { 8 } else { 7 });
+    let outcome = run(&[right, right, seldom]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Pass, Fail], 1));
+    assert_eq!((outcome.findings.len(), outcome.findings[0].repeat), (1, Repeat::Transient));
+    let outcome = run(&[seldom, right, seldom]);
+    assert_eq!(outcome.exit_code(), 2, "two of three: {:?}", outcome.findings);
+    assert!(outcome.unfit.is_some() && outcome.findings.iter().all(|finding| finding.core.is_none()));
+}
+
+#[test]
+fn what_changes_on_every_core_is_no_cores() {
+    let changes: Gives = |n| gives(if n < 9 { 7 } else { 8 });
+    let outcome = run(&[changes, |n| gives(if n < 8 { 7 } else { 8 }), |n| gives(if n < 8 { 7 } else { 8 })]);
+    assert_eq!(outcome.exit_code(), 2, "{:?}", outcome.findings);
+    assert!(outcome.unfit.as_deref().is_some_and(|why| why.contains("has changed on every core")), "{outcome:?}");
+    assert!(outcome.findings.iter().all(|finding| finding.core.is_none()), "{:?}", outcome.findings);
+}
+
+#[test]
+fn one_core_alone_is_a_suspect_at_most() {
+    let outcome = run(&[|n| gives(if n > 9 { 8 } else { 7 })]);
+    assert_eq!(verdicts(&outcome), (vec![Suspect], 3));
+    assert!(outcome.findings.iter().all(|finding| finding.core.is_none() && finding.suspects == [0]));
+}
+
+#[test]
+fn what_ends_a_program_from_outside_is_no_cores() {
+    let killed: Gives = |n| RunResult { end: if n == 9 { End::Signalled(9) } else { End::Exited(0) }, ..gives(7) };
+    let outcome = run(&[right, killed]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Pass], 0));
+    assert!(outcome.notes.iter().any(|note| note.contains("SIGKILL ended program from outside")), "{outcome:?}");
+}
