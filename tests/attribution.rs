@@ -1,5 +1,4 @@
 //! Who is blamed, and who is not: the supervisor with played cores.
-#![cfg(unix)]
 
 mod played;
 

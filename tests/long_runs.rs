@@ -1,5 +1,4 @@
 //! Runs of a day and more: their journals stay small, and one that ends by its evidence ends.
-#![cfg(unix)]
 
 mod played;
 

@@ -1,6 +1,5 @@
 //! What a crash leaves of a run, whenever it comes: the journal opens, nothing that was shown is lost, the run goes on to its
 //! end, and only a reset makes suspects.
-#![cfg(unix)]
 
 mod played;
 

@@ -119,7 +119,7 @@ pub fn read_machine(root: Option<&Path>) -> Result<Machine, CliError> {
     if let Some(dir) = root.filter(|dir| !dir.is_dir()) {
         return Err(CliError::Usage(format!("--root {}: no such folder", dir.display())));
     }
-    let allowed = platform::thread_affinity()
+    let allowed = platform::allowed_cpus()
         .map_err(|source| CliError::Platform { what: "the CPUs that this process may use cannot be read", source })?;
     Ok(machine::read(&root_of(root), &allowed)?)
 }

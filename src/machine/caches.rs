@@ -51,10 +51,21 @@ pub fn read(root: &Root, cores: &mut [Core], missing: &mut Vec<String>) {
     for core in cores.iter_mut() {
         let first = core.cpus.first().copied().unwrap_or_default();
         core.caches = (0..CACHES_MAX).map_while(|index| cache(root, first, index)).collect();
-        core.caches.sort_by_key(|cache| (cache.level, cache.kind));
     }
     if cores.iter().all(|core| core.caches.is_empty()) {
         missing.push("caches: /sys/devices/system/cpu/cpu*/cache is not there".into());
+    }
+    number(cores, |core| {
+        let told = root.read(&of_cpu(*core.cpus.first()?, "topology/cluster_cpus_list"));
+        told.and_then(|list| parse_cpu_list(&list).ok())
+    });
+}
+
+/// Puts each core's caches in order, and numbers those shared: third-level caches, and clusters, by the CPUs that are told to be
+/// a core's or else by a shared second-level cache.
+pub fn number(cores: &mut [Core], cluster: impl Fn(&Core) -> Option<Vec<u32>>) {
+    for core in cores.iter_mut() {
+        core.caches.sort_by_key(|cache| (cache.level, cache.kind));
     }
     let shared = |core: &Core, level: u32| {
         let cache = core.caches.iter().find(|cache| cache.level == level && cache.kind != CacheKind::Instruction)?;
@@ -63,10 +74,8 @@ pub fn read(root: &Root, cores: &mut [Core], missing: &mut Vec<String>) {
     let domains = dense(cores.iter().map(|core| shared(core, 3)));
     let first_cpus: BTreeSet<u32> = cores.iter().filter_map(|core| core.cpus.first().copied()).collect();
     let clusters = dense(cores.iter().map(|core| {
-        let told = root.read(&of_cpu(*core.cpus.first()?, "topology/cluster_cpus_list"));
-        let told = told.and_then(|list| parse_cpu_list(&list).ok());
         let several = |cpus: &Vec<u32>| cpus.iter().filter(|cpu| first_cpus.contains(cpu)).count() > 1;
-        told.filter(several).or_else(|| shared(core, 2).filter(several))
+        cluster(core).filter(several).or_else(|| shared(core, 2).filter(several))
     }));
     for (core, (l3, cluster)) in cores.iter_mut().zip(domains.into_iter().zip(clusters)) {
         (core.l3, core.cluster) = (l3, cluster);

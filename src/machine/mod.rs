@@ -18,11 +18,13 @@ mod microcode;
 pub mod name;
 pub mod power;
 mod rated;
+pub mod relations;
 mod root;
 pub mod sensors;
 mod throughput;
 mod topology;
 pub mod traces;
+pub mod windows;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +191,10 @@ impl Smt {
 /// Reads the machine below `root`, for a process that may run on `allowed`. Of the real one, CPUID is asked too.
 pub fn read(root: &Root, allowed: &[u32]) -> Result<Machine, MachineError> {
     let told = if root.is_real() { cpuid::ask(allowed) } else { Vec::new() };
+    #[cfg(windows)]
+    if root.is_real() {
+        return windows::read(&crate::platform::ask_system(), boot(root), allowed, &told);
+    }
     read_with(root, allowed, &told)
 }
 
@@ -268,16 +274,20 @@ fn yes() -> bool {
 
 fn os(root: &Root) -> String {
     let kernel = root.read("/proc/sys/kernel/osrelease").map_or_else(String::new, |release| format!(" {release}"));
-    let system = if cfg!(windows) { "Windows" } else { "Linux" };
     let distribution = root.read("/etc/os-release").and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
         Some(format!(" ({})", line.trim_matches('"')))
     });
-    name::clean(&format!("{system}{kernel}{}", distribution.unwrap_or_default()))
+    name::clean(&format!("Linux{kernel}{}", distribution.unwrap_or_default()))
 }
 
 /// The boot that the machine below `root` is in.
 pub fn boot(root: &Root) -> Option<Boot> {
+    #[cfg(windows)]
+    if root.is_real() {
+        let id = crate::platform::boot_id()?;
+        return Some(Boot { id: format!("boot-{id}"), booted_at_s: crate::platform::boot_time_s() });
+    }
     let id = root.read("/proc/sys/kernel/random/boot_id").map(|id| name::clean(&id)).filter(|id| !id.is_empty())?;
     let stat = root.read("/proc/stat").unwrap_or_default();
     let booted_at_s = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());

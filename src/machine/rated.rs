@@ -47,6 +47,8 @@ pub enum Source {
     BaseFrequency,
     /// The firmware's nominal clock.
     NominalFreq,
+    /// The registry's of Windows, measured when it started.
+    Registry,
     /// CPUID's leaf 0x16: what is printed on the box.
     Cpuid,
     /// Highest over nominal performance, times the nominal clock; rankings of favoured cores are mixed into it.
@@ -58,7 +60,7 @@ impl Source {
     pub fn rank(self) -> u8 {
         match self {
             Self::TurboRatioLimits => 0,
-            Self::AmdPstate | Self::CpuinfoMaxFreq | Self::BaseFrequency | Self::NominalFreq => 1,
+            Self::AmdPstate | Self::CpuinfoMaxFreq | Self::BaseFrequency | Self::NominalFreq | Self::Registry => 1,
             Self::Cpuid | Self::CppcRatio => 2,
         }
     }
@@ -71,6 +73,7 @@ impl Source {
             Self::CpuinfoMaxFreq => "cpufreq/cpuinfo_max_freq",
             Self::BaseFrequency => "cpufreq/base_frequency",
             Self::NominalFreq => "acpi_cppc/nominal_freq",
+            Self::Registry => "~MHz of the registry",
             Self::Cpuid => "CPUID leaf 0x16",
             Self::CppcRatio => "acpi_cppc/highest_perf over nominal_perf",
         }
@@ -93,7 +96,17 @@ pub fn favour(root: &Root, cores: &mut [Core], missing: &mut Vec<String>) {
         let ranking = || root.number(&of_cpu(first, "cpufreq/amd_pstate_prefcore_ranking"));
         ranking().or_else(|| root.number(&of_cpu(first, "acpi_cppc/highest_perf")))
     };
-    let perfs: Vec<Option<u32>> = cores.iter().map(highest).collect();
+    rank_favoured(cores, highest, "acpi_cppc/highest_perf", missing);
+}
+
+/// Ranks the cores by a figure, from that source, which is higher for favoured cores.
+pub fn rank_favoured(
+    cores: &mut [Core],
+    figure: impl Fn(&Core) -> Option<u32>,
+    source: &str,
+    missing: &mut Vec<String>,
+) {
+    let perfs: Vec<Option<u32>> = cores.iter().map(figure).collect();
     let mut distinct: Vec<u32> = perfs.iter().flatten().copied().collect();
     distinct.sort_unstable_by(|a, b| b.cmp(a));
     distinct.dedup();
@@ -104,8 +117,7 @@ pub fn favour(root: &Root, cores: &mut [Core], missing: &mut Vec<String>) {
             core.favoured_rank = rank.map(|rank| rank as u32 + 1);
         }
     } else {
-        let why =
-            if distinct.is_empty() { "no acpi_cppc/highest_perf" } else { "acpi_cppc/highest_perf is one for all" };
+        let why = if distinct.is_empty() { format!("no {source}") } else { format!("{source} is one for all") };
         missing.push(format!("favoured cores: {why}"));
     }
 }

@@ -1,19 +1,17 @@
 //! Keeps the machine from going to sleep by itself while a run goes on.
 
-use std::io;
-
-#[cfg(target_os = "linux")]
-use std::process::{Child, Command, Stdio};
+use std::{
+    io,
+    process::{Child, Command, Stdio},
+};
 
 /// The machine stays awake as long as this lives; it does not outlive our process, however that ends.
 #[derive(Debug)]
 pub struct KeepAwake {
     /// `systemd-inhibit` around a program that ends when its input does, which is when we do.
-    #[cfg(target_os = "linux")]
     inhibitor: Child,
 }
 
-#[cfg(target_os = "linux")]
 impl KeepAwake {
     /// Asks systemd's logind, where there is one. An error means that the machine may go to sleep.
     pub fn begin(why: &str) -> io::Result<Self> {
@@ -27,18 +25,9 @@ impl KeepAwake {
     }
 }
 
-#[cfg(target_os = "linux")]
 impl Drop for KeepAwake {
     fn drop(&mut self) {
         drop(self.inhibitor.stdin.take());
         let _ = self.inhibitor.wait();
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl KeepAwake {
-    /// Not there yet on this system.
-    pub fn begin(_why: &str) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -91,6 +91,11 @@ pub fn affinity_of(thread: u32) -> io::Result<Vec<u32>> {
     if written < 0 { Err(io::Error::last_os_error()) } else { Ok(mask.cpus()) }
 }
 
+/// The CPUs that threads of this process may be given.
+pub fn allowed_cpus() -> io::Result<Vec<u32>> {
+    thread_affinity()
+}
+
 /// Keeps every thread of this process, and those to come from them, on `cpus`.
 pub fn keep_process_on(cpus: &[u32]) -> io::Result<()> {
     let mask = Mask::of(cpus)?;
@@ -250,6 +255,17 @@ pub fn signal_name(signal: i32) -> String {
     names.iter().find(|(number, _)| *number == signal).map_or_else(|| format!("signal {signal}"), |(_, n)| (*n).into())
 }
 
+/// Whether a program earns this signal by its own instructions.
+pub fn is_earned(signal: i32) -> bool {
+    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS].contains(&signal)
+}
+
+/// Whether this is also how the OS tells of broken memory.
+pub fn may_be_broken_memory(signal: i32) -> bool {
+    signal == libc::SIGBUS
+}
+
 /// A drill: reads through a pointer to nowhere, so that the real handler does its work.
 pub fn wild_pointer() {
     let nowhere = std::hint::black_box(0x10_usize) as *const u64;
@@ -376,9 +392,19 @@ fn unless_modeless(set: io::Result<()>) -> io::Result<()> {
     set.or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) })
 }
 
-/// Whether an open file is the one that `other` describes.
-pub fn is_same_file(file: &fs::File, other: &fs::Metadata) -> io::Result<bool> {
-    let own = file.metadata()?;
+/// Opens a file that is there to append to.
+pub fn open_to_append(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().append(true).open(path)
+}
+
+/// Locks a file against everybody else who would lock it; who reads it is not held up.
+pub fn try_lock(file: &fs::File) -> Result<(), fs::TryLockError> {
+    file.try_lock()
+}
+
+/// Whether an open file is the one at `path`.
+pub fn is_same_file(file: &fs::File, path: &Path) -> io::Result<bool> {
+    let (own, other) = (file.metadata()?, fs::metadata(path)?);
     Ok((own.dev(), own.ino()) == (other.dev(), other.ino()))
 }
 

@@ -1,31 +1,34 @@
 //! The platform: everything that the OS does for us. One of the two rooms with `unsafe`.
 
+mod answers;
 #[cfg(target_os = "linux")]
-mod command;
-#[cfg(windows)]
-#[path = "command_windows.rs"]
 mod command;
 #[cfg(target_os = "linux")]
 mod company;
 mod cpuid;
-#[cfg(unix)]
 pub mod crash;
 mod cycles;
+#[cfg(target_os = "linux")]
 mod keep_awake;
 mod kernel_messages;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(windows, test))]
+mod listing;
 mod priority;
 #[cfg(unix)]
 mod shared;
 #[cfg(windows)]
 mod windows;
 
+pub use answers::SystemAnswers;
+#[cfg(target_os = "linux")]
 pub use command::*;
 #[cfg(target_os = "linux")]
 pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
+#[cfg(target_os = "linux")]
 pub use keep_awake::KeepAwake;
 pub use kernel_messages::KernelMessages;
 #[cfg(target_os = "linux")]

@@ -79,7 +79,7 @@ pub fn open(folder: &Path, patience: Duration) -> Result<Found, AftermathError> 
     };
     // Before it is read: what another program writes meanwhile would be cut off.
     let deadline = Instant::now() + patience;
-    let store = loop {
+    let mut store = loop {
         match FileStore::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
                 thread::sleep(BETWEEN_TRIES);

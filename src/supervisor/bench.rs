@@ -353,8 +353,9 @@ mod tests {
 
     #[test]
     fn a_worker_that_fails_costs_its_measurement_alone() {
+        let died = signal_name(11);
         let failures = [
-            (First::Happen(|core| Event::Ended { core, end: ProcessEnd::Signalled(11), pid: 1 }), "SIGSEGV"),
+            (First::Happen(|core| Event::Ended { core, end: ProcessEnd::Signalled(11), pid: 1 }), died.as_str()),
             (First::Happen(|core| Event::Garbled { core, why: "played".into() }), "understood (played)"),
             (First::Say(FromWorker::Strayed { cpu: 0 }), "CPU 0 was taken"),
             (First::Say(FromWorker::Benched(speed(&TARGETS[1]))), "that it was not given"),

@@ -3,7 +3,7 @@
 //! Architecture invariant: a core is blamed for a worker's death only where nothing outside the worker can have caused it.
 
 use crate::{
-    platform::{ProcessEnd, crash::Crash, signal_name},
+    platform::{ProcessEnd, crash::Crash, is_earned, signal_name},
     worker::LINK_BROKEN,
 };
 
@@ -30,9 +30,6 @@ pub enum Doing {
     Foreign(String),
 }
 
-/// The signals that a program earns by its own instructions.
-const EARNED: [&str; 7] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGABRT", "SIGSYS"];
-
 /// Judges a death that the supervisor did not bring about.
 pub fn judge(facts: &Facts<'_>) -> Doing {
     match (&facts.end, facts.crash) {
@@ -46,7 +43,7 @@ pub fn judge(facts: &Facts<'_>) -> Doing {
         )),
         (ProcessEnd::Signalled(signal), None) => {
             let name = signal_name(*signal);
-            if !EARNED.contains(&name.as_str()) {
+            if !is_earned(*signal) {
                 Doing::Foreign(format!(
                     "{name} ended the worker from outside (a person, a program or the out-of-memory killer): no core's doing"
                 ))

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Finding, Outcome, Tally, command::EXEC, pass::errors_of, poisson::p_same_rate};
-use crate::{platform::signal_name, worker::protocol::Source};
+use crate::{
+    platform::{may_be_broken_memory, signal_name},
+    worker::protocol::Source,
+};
 
 /// So many wrong results with intact inputs, and none the other way round, are no chance hits of memory: inputs and
 /// references lie in memory at least as long as results do, so that each hit would have had an even chance to be there.
@@ -99,8 +102,8 @@ impl Case<'_> {
     }
 
     fn judge_ends(&self, ended: &[&Finding], corrupt: &[&Finding]) -> (Cause, String) {
-        if ended.iter().any(|f| f.signal.is_some_and(|signal| signal_name(signal) == "SIGBUS")) {
-            return (Cause::Undecided, "SIGBUS is also how the OS tells of broken memory".into());
+        if let Some(signal) = ended.iter().filter_map(|f| f.signal).find(|&signal| may_be_broken_memory(signal)) {
+            return (Cause::Undecided, format!("{} is also how the OS tells of broken memory", signal_name(signal)));
         }
         if !corrupt.is_empty() {
             return (Cause::Undecided, "data changed where it lay as well: either may be the cause".into());

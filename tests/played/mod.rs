@@ -34,8 +34,8 @@ use oddcore_kernels::{Size, find};
 
 /// The kernel they work on.
 pub const KERNEL: &str = "gemm-f32";
-pub const SIGKILL: i32 = 9;
-pub const SIGSEGV: i32 = 11;
+pub const SIGKILL: i32 = if cfg!(windows) { 1 } else { 9 };
+pub const SIGSEGV: i32 = if cfg!(windows) { 0xc000_0005_u32 as i32 } else { 11 };
 
 /// The boot of a played run: its id and time, seconds since 1970.
 pub const BOOT: (&str, u64) = ("a", 1_767_000_000);

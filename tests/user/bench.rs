@@ -92,7 +92,7 @@ fn an_interrupt_ends_it_with_what_was_measured() {
         time::Duration,
     };
 
-    use crate::workers::{children, signal};
+    use crate::processes::{children, signal};
 
     let bench = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
         .args(["bench", "--variants", "*", "--json", "-"])
@@ -120,7 +120,7 @@ fn an_interrupt_ends_it_with_what_was_measured() {
 fn a_worker_that_is_killed_costs_one_measurement() {
     use std::process::{Command, Stdio};
 
-    use crate::workers::{children, signal};
+    use crate::processes::{children, signal};
 
     let core = testable_cores()[0].to_string();
     let bench = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))

@@ -13,7 +13,7 @@ use oddcore::journal;
 
 use crate::{
     common::{oddcore, report},
-    workers::signal,
+    processes::signal,
 };
 
 /// A sleep that nobody else has: so many seconds and a part of our own.

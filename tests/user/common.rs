@@ -5,10 +5,13 @@ use std::{path::Path, process::Output};
 use assert_cmd::Command;
 use oddcore::report::Report;
 
+/// Where the program looks for the folder of its state.
+pub const STATE_HOME: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" };
+
 /// The program with runs kept in `runs`.
 pub fn oddcore(runs: &Path, args: &[&str]) -> Output {
     let mut command = Command::cargo_bin("oddcore").expect("built");
-    command.args(args).env("XDG_STATE_HOME", runs).output().expect("starts")
+    command.args(args).env(STATE_HOME, runs).output().expect("starts")
 }
 
 /// Cores that may be tested here.

@@ -16,7 +16,7 @@ use oddcore::{
 
 use crate::{
     common::{oddcore, report, testable_cores},
-    workers::{children, signal},
+    processes::{children, signal},
 };
 
 /// `oddcore exec ... -- sh -c SCRIPT sh {dir}` with its runs in `folder`.

@@ -1,6 +1,8 @@
 //! The journal survives what it is there for: a file cut at any byte opens, and says what was running.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+#[cfg(unix)]
+use std::process::Command;
+use std::{fs, path::Path, time::Duration};
 
 use crate::common::{oddcore, report};
 use oddcore::{
@@ -84,6 +86,7 @@ fn journals_of_format_1_are_still_read() {
 }
 
 /// Runs for three seconds under a shell's `limit`, and `meddle`s with the runs' folder after one.
+#[cfg(unix)]
 fn meddled(limit: &str, meddle: impl FnOnce(&Path)) -> oddcore::report::Report {
     let folder = tempfile::tempdir().expect("a folder");
     let runs = folder.path().join("runs");

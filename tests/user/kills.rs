@@ -17,7 +17,7 @@ use oddcore::{
 
 use crate::{
     common::{oddcore, report},
-    workers::{children, signal},
+    processes::{children, kill},
 };
 
 /// How many moments each test tries.
@@ -33,9 +33,20 @@ struct Run {
 
 impl Run {
     fn start(loads: &str) -> Self {
+        Self::start_in(loads, &[])
+    }
+
+    /// On a machine as a tree describes it, whose boot is known wherever this test runs.
+    fn start_on(root: &tempfile::TempDir, loads: &str) -> Self {
+        Self::start_in(loads, &["--root", root.path().to_str().expect("text")])
+    }
+
+    fn start_in(loads: &str, place: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let child = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
-            .args(["run", "--for", "4s", "--json", "-", "--kernels", "gemm-f32", "--loads", loads, "--runs"])
+            .arg("run")
+            .args(place)
+            .args(["--for", "4s", "--json", "-", "--kernels", "gemm-f32", "--loads", loads, "--runs"])
             .arg(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -66,13 +77,13 @@ impl Run {
     /// The supervisor dies, and with it, before they can say so, its workers.
     fn kill_all(&mut self) {
         let workers = children(self.child.id());
-        signal("-KILL", self.child.id());
-        workers.into_iter().for_each(|worker| signal("-KILL", worker));
+        kill(self.child.id());
+        workers.into_iter().for_each(kill);
         let _ = self.child.wait();
     }
 
     fn kill_supervisor(&mut self) {
-        signal("-KILL", self.child.id());
+        kill(self.child.id());
         let _ = self.child.wait();
     }
 
@@ -96,9 +107,19 @@ fn open_step(records: &[Record]) -> Option<OpenStep> {
 /// A tree that describes this machine as it is after another boot.
 fn rebooted(nth: u64) -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
+    describe(root.path());
+    put(root.path(), "/proc/sys/kernel/random/boot_id", format!("00000000-0000-4000-8000-{nth:012}\n").as_bytes());
+    let later = jiff::Timestamp::now().as_second() as u64 + nth;
+    put(root.path(), "/proc/stat", format!("btime {later}\n").as_bytes());
+    root
+}
+
+/// This machine, in files.
+#[cfg(unix)]
+fn describe(root: &Path) {
     let copy = |path: &str| {
         if let Ok(bytes) = fs::read(path) {
-            put(root.path(), path, &bytes);
+            put(root, path, &bytes);
         }
     };
     for path in ["/proc/cpuinfo", "/proc/meminfo", "/proc/sys/kernel/osrelease", "/etc/os-release"] {
@@ -111,15 +132,22 @@ fn rebooted(nth: u64) -> tempfile::TempDir {
             copy(&format!("{cpus}/{}/topology/{file}", cpu.file_name().to_string_lossy()));
         }
     }
-    put(root.path(), "/proc/sys/kernel/random/boot_id", format!("00000000-0000-4000-8000-{nth:012}\n").as_bytes());
-    let stat = fs::read_to_string("/proc/stat").expect("there");
-    let later = jiff::Timestamp::now().as_second() as u64 + nth;
-    let stat: Vec<String> = stat
-        .lines()
-        .map(|line| if line.starts_with("btime ") { format!("btime {later}") } else { line.to_owned() })
-        .collect();
-    put(root.path(), "/proc/stat", stat.join("\n").as_bytes());
-    root
+}
+
+/// The same, where the OS has no such files.
+#[cfg(not(unix))]
+fn describe(root: &Path) {
+    use oddcore::machine::{Root, format_cpu_list, read};
+    let allowed = oddcore::platform::allowed_cpus().expect("readable");
+    let machine = read(&Root::real(), &allowed).expect("a machine");
+    let cpus: Vec<u32> = machine.cores.iter().flat_map(|core| core.cpus.clone()).collect();
+    put(root, "/sys/devices/system/cpu/online", format_cpu_list(&cpus).as_bytes());
+    for core in &machine.cores {
+        for cpu in &core.cpus {
+            let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/core_cpus_list");
+            put(root, &path, format_cpu_list(&core.cpus).as_bytes());
+        }
+    }
 }
 
 fn put(root: &Path, path: &str, bytes: &[u8]) {
@@ -169,7 +197,7 @@ fn a_killed_worker_is_started_again() {
         let run = Run::start("solo,together");
         run.wait(moment + 2000);
         if let Some(&worker) = children(run.child.id()).get(moment as usize % 2) {
-            signal("-KILL", worker);
+            kill(worker);
         }
         let output = run.child.wait_with_output().expect("ends");
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -185,7 +213,8 @@ fn verdicts(report: &Report, verdict: &str) -> Vec<u32> {
 #[test]
 fn what_died_with_its_machine_makes_suspects_and_alone_for_a_second_time_fails() {
     for moment in 0..moments().div_ceil(2) {
-        let mut run = Run::start("solo");
+        let first = rebooted(0);
+        let mut run = Run::start_on(&first, "solo");
         run.wait(moment + 3000);
         run.kill_all();
         let Some(open) = open_step(&run.records()) else { continue };
@@ -196,38 +225,40 @@ fn what_died_with_its_machine_makes_suspects_and_alone_for_a_second_time_fails()
         again.arg("resume").args(place).arg("--runs").arg(run.folder.path()).stdout(Stdio::null());
         run.child = again.stderr(Stdio::null()).spawn().expect("starts");
         // Lost again as soon as one of them is alone.
-        let alone = loop {
+        loop {
             let step =
                 open_step(&run.records()).filter(|step| matches!(&step.cores[..], [c] if open.cores.contains(c)));
             let resumed = run.records().iter().any(|record| matches!(record, Record::Resumed { .. }));
-            if let (Some(step), true) = (step, resumed) {
-                break step;
+            if step.is_some() && resumed {
+                break;
             }
             assert!(run.child.try_wait().expect("ours").is_none(), "it ends without a core alone");
             thread::sleep(Duration::from_millis(5));
-        };
+        }
         run.kill_all();
-        let alone = open_step(&run.records()).unwrap_or(alone);
+        // Its step may have ended meanwhile, and another may have begun.
+        let alone = open_step(&run.records()).map(|open| open.cores).unwrap_or_default();
         let root = rebooted(2);
         let output = run.say(&["resume", "--root", root.path().to_str().expect("text")]);
         let report = report(&output);
         let lost = [LossReason::LostToReset; 2];
         assert_eq!(report.interruptions.iter().map(|i| i.reason).collect::<Vec<_>>(), lost, "{output:?}");
         assert_eq!(report.interruptions[0].cores, open.cores);
-        match &alone.cores[..] {
+        match &alone[..] {
             [core] if open.cores.contains(core) => {
                 assert_eq!((output.status.code(), verdicts(&report, "fail")), (Some(1), vec![*core]), "{report:?}");
             }
             _ => assert_eq!((output.status.code(), verdicts(&report, "fail")), (Some(3), vec![])),
         }
         let suspects = verdicts(&report, "suspect");
-        assert!(suspects.iter().all(|core| open.cores.contains(core) || alone.cores.contains(core)), "{suspects:?}");
+        assert!(suspects.iter().all(|core| open.cores.contains(core) || alone.contains(core)), "{suspects:?}");
     }
 }
 
 #[test]
 fn suspects_stay_suspect_to_the_end_of_the_run() {
-    let mut run = Run::start("together");
+    let first = rebooted(0);
+    let mut run = Run::start_on(&first, "together");
     run.wait(5000);
     run.kill_all();
     let open = open_step(&run.records()).map(|open| open.cores).unwrap_or_default();
@@ -246,7 +277,8 @@ fn suspects_stay_suspect_to_the_end_of_the_run() {
 
 #[test]
 fn a_worker_that_outlives_its_supervisor_says_so() {
-    let mut run = Run::start("solo,together");
+    let first = rebooted(0);
+    let mut run = Run::start_on(&first, "solo,together");
     run.wait(7);
     while children(run.child.id()).is_empty() {
         thread::sleep(Duration::from_millis(5));

@@ -11,7 +11,6 @@ mod exec;
 mod expect;
 mod heat;
 mod journal;
-#[cfg(unix)]
 mod kills;
 mod loss;
 mod machine;
@@ -22,6 +21,7 @@ mod merge;
 mod outside;
 mod pictures;
 mod plans;
+mod processes;
 mod profiles;
 mod reports;
 mod schema;

@@ -24,7 +24,7 @@ use rustix::{
 
 use crate::{
     common::{report, testable_cores},
-    workers::children,
+    processes::children,
 };
 
 /// Bytes by which a buffer is known, at its start and farther in, where tiles of it already differ.

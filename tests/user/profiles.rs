@@ -41,10 +41,13 @@ fn what_is_no_file_is_no_profile() {
     let runs = tempfile::tempdir().expect("a folder");
     for (file, what) in [
         ("no-such-profile", "no such profile"),
-        ("/", "Is a directory"),
+        ("/", if cfg!(windows) { "(os error " } else { "Is a directory" }),
         ("kernels/tests/data/astronaut.png", "so not a profile"),
         ("/dev/zero", "longer than 64 KiB"),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(file, _)| cfg!(unix) || *file != "/dev/zero")
+    {
         let output = oddcore(runs.path(), &["run", "--profile", file]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{file}: {output:?}");

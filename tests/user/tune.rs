@@ -17,7 +17,7 @@ use oddcore::{
     report::tune::{TuneReport, TunedCore},
 };
 
-use crate::{common::oddcore, workers::signal};
+use crate::{common::oddcore, processes::signal};
 
 /// What the caps are before, kHz: not what any probe sets.
 const BEFORE: u32 = 5_555_000;
@@ -253,7 +253,7 @@ fn after_a_reset_the_core_that_was_at_work_failed_there_and_nothing_is_set_back(
     let probes = |machine: &Modelled| machine.records().iter().any(|r| matches!(r, Record::ProbeStarted { .. }));
     machine.wait(&mut child, probes);
     // The supervisor dies, and with it, before they can say so, its workers.
-    let workers = crate::workers::children(child.id());
+    let workers = crate::processes::children(child.id());
     signal("-KILL", child.id());
     workers.into_iter().for_each(|worker| signal("-KILL", worker));
     child.wait().expect("ours");

@@ -7,18 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// Processes whose parent is `parent`.
-pub fn children(parent: u32) -> Vec<u32> {
-    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    let parent_of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
-    let pids = fs::read_dir("/proc").expect("there").flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    pids.filter(|&pid| stat(pid).and_then(parent_of) == Some(parent)).collect()
-}
-
-/// Sends a signal of that name.
-pub fn signal(name: &str, pid: u32) {
-    let _ = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
-}
+use crate::processes::{children, signal};
 
 #[test]
 fn signals_from_outside_blame_no_core() {

@@ -1,6 +1,7 @@
 //! What the OS left behind of earlier boots: read once, when a run is found that never ended. Everything is optional:
 //! what is not there, cannot be read or is damaged counts as not there.
 
+pub mod event_log;
 mod journald;
 pub mod kernel_log;
 mod pstore;
@@ -97,6 +98,12 @@ pub fn read(root: &Root) -> Traces {
     journald::read(root, &mut traces);
     pstore::read(root, &mut traces);
     kernel_log::read(root, &mut traces);
+    #[cfg(windows)]
+    if root.is_real() {
+        let events = |query, most| crate::platform::system_events(query, most).unwrap_or_default();
+        event_log::add(&events(event_log::QUERY, event_log::EVENTS_MAX), &mut traces);
+        event_log::add_signs(&events(event_log::ANY, event_log::SIGNS_MAX), &mut traces);
+    }
     traces.boots.sort_unstable();
     traces.shutdowns.sort_unstable();
     traces.signs.sort_by_key(|sign| sign.at_s);

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command},
 };
 
-use super::ProcessEnd;
+use crate::platform::ProcessEnd;
 
 /// What is known of a program that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

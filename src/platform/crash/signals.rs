@@ -1,88 +1,15 @@
-//! The handler of fatal signals of a worker. It writes what happened to the thread's slot, in memory that the supervisor
-//! owns, and lets the signal take its course.
+//! Fatal signals.
 
-use std::{
-    cell::Cell,
-    io, mem, ptr,
-    sync::atomic::{
-        AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-    },
-};
+use std::{io, mem, ptr, sync::atomic::AtomicU64};
 
-use super::signal_name;
+use super::{Crash, REGISTERS, keep_record, note};
 
-/// Words of a record.
-pub const CRASH_WORDS: usize = 32;
-/// Written last: a record without it is none.
-const MAGIC: u64 = 0x6f64_6463_7261_7368;
 /// Size of the alternate stack; AVX-512 and AMX state alone take 11 KiB of a signal frame.
 const STACK_BYTES: usize = 128 << 10;
-
-const AT_MAGIC: usize = 0;
-const AT_SIGNAL: usize = 1;
-const AT_CODE: usize = 2;
-const AT_SENDER: usize = 3;
-const AT_ADDRESS: usize = 4;
-const AT_CPU: usize = 5;
-const AT_INSTRUCTION: usize = 6;
-const AT_REGISTERS: usize = 8;
-const REGISTERS: usize = 16;
 
 /// The signals that a program's own instructions can raise.
 const FATAL: [libc::c_int; 7] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
-
-thread_local! {
-    /// Where this thread's record goes. Const and without a destructor, so that the handler may read it.
-    static RECORD: Cell<*const AtomicU64> = const { Cell::new(ptr::null()) };
-}
-
-/// What a handler wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Crash {
-    /// The signal.
-    pub signal: i32,
-    /// `si_code`: above zero from the kernel, otherwise sent by a process.
-    pub si_code: i32,
-    /// Who sent it, if a process did.
-    pub sender_pid: u32,
-    /// The address that could not be reached, if that was it.
-    pub address: u64,
-    /// The CPU.
-    pub cpu: u32,
-    /// The instruction.
-    pub instruction: u64,
-    /// General registers in the order of the OS's context (x86-64: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp).
-    pub registers: [u64; REGISTERS],
-}
-
-impl Crash {
-    /// Raised by the kernel for what the thread did.
-    pub fn by_kernel(&self) -> bool {
-        self.si_code > 0
-    }
-
-    /// Sent by the process to itself, as abort does.
-    pub fn by_self(&self, pid: u32) -> bool {
-        !self.by_kernel() && self.sender_pid == pid
-    }
-
-    /// `SIGSEGV` and the like.
-    pub fn signal_name(&self) -> String {
-        signal_name(self.signal)
-    }
-
-    /// One line.
-    pub fn describe(&self) -> String {
-        let name = self.signal_name();
-        if self.by_kernel() {
-            format!("{name} at address {:#x}, instruction {:#x}", self.address, self.instruction)
-        } else {
-            format!("{name}: the worker aborted itself")
-        }
-    }
-}
 
 /// Installs the handler for the whole process.
 pub fn install() -> io::Result<()> {
@@ -102,9 +29,8 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives this thread an alternate stack and `record` (of [`CRASH_WORDS`] words) as the place of its record.
+/// Gives this thread an alternate stack and `record` (of [`super::CRASH_WORDS`] words) as the place of its record.
 pub fn adopt_thread(record: &'static [AtomicU64]) -> io::Result<()> {
-    assert_eq!(record.len(), CRASH_WORDS, "a record has a fixed size");
     // Never freed: it must be there as long as the thread is.
     let stack = Box::leak(vec![0u8; STACK_BYTES].into_boxed_slice());
     let new = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
@@ -112,45 +38,26 @@ pub fn adopt_thread(record: &'static [AtomicU64]) -> io::Result<()> {
     if unsafe { libc::sigaltstack(&new, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    RECORD.set(record.as_ptr());
+    keep_record(record);
     Ok(())
 }
 
-/// What the handler wrote to `record`, if it did.
-pub fn read(record: &[AtomicU64]) -> Option<Crash> {
-    if record[AT_MAGIC].load(Acquire) != MAGIC {
-        return None;
-    }
-    let word = |at: usize| record[at].load(Relaxed);
-    Some(Crash {
-        signal: word(AT_SIGNAL) as i32,
-        si_code: word(AT_CODE) as i32,
-        sender_pid: word(AT_SENDER) as u32,
-        address: word(AT_ADDRESS),
-        cpu: word(AT_CPU) as u32,
-        instruction: word(AT_INSTRUCTION),
-        registers: std::array::from_fn(|n| word(AT_REGISTERS + n)),
-    })
-}
-
 extern "C" fn note_and_die(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let record = RECORD.get();
-    if !record.is_null() {
-        // SAFETY: adopt_thread was given CRASH_WORDS words that live for ever.
-        let record = unsafe { std::slice::from_raw_parts(record, CRASH_WORDS) };
-        // SAFETY: the kernel passes a valid siginfo; which fields mean something depends on si_code, reading any is sound.
-        let (code, sender, address) = unsafe { ((*info).si_code, (*info).si_pid(), (*info).si_addr() as u64) };
-        // SAFETY: no arguments, no memory; async-signal-safe on Linux (a vDSO call).
-        let cpu = unsafe { libc::sched_getcpu() };
-        let by_kernel = code > 0;
-        record[AT_SIGNAL].store(signal as u64, Relaxed);
-        record[AT_CODE].store(code as u64, Relaxed);
-        record[AT_SENDER].store(if by_kernel { 0 } else { sender as u64 }, Relaxed);
-        record[AT_ADDRESS].store(if by_kernel { address } else { 0 }, Relaxed);
-        record[AT_CPU].store(cpu as u64, Relaxed);
-        note_registers(record, context);
-        record[AT_MAGIC].store(MAGIC, Release);
-    }
+    // SAFETY: the kernel passes a valid siginfo; which fields mean something depends on si_code, reading any is sound.
+    let (code, sender, address) = unsafe { ((*info).si_code, (*info).si_pid(), (*info).si_addr() as u64) };
+    // SAFETY: no arguments, no memory; async-signal-safe on Linux (a vDSO call).
+    let cpu = unsafe { libc::sched_getcpu() };
+    let by_kernel = code > 0;
+    let (instruction, registers) = registers(context);
+    note(&Crash {
+        signal,
+        si_code: code,
+        sender_pid: if by_kernel { 0 } else { sender as u32 },
+        address: if by_kernel { address } else { 0 },
+        cpu: cpu as u32,
+        instruction,
+        registers,
+    });
     // SAFETY: both are async-signal-safe. The signal is blocked until the handler returns, and then ends the process.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
@@ -158,23 +65,27 @@ extern "C" fn note_and_die(signal: libc::c_int, info: *mut libc::siginfo_t, cont
     }
 }
 
+/// The instruction and the general registers.
 #[cfg(target_arch = "x86_64")]
-fn note_registers(record: &[AtomicU64], context: *mut libc::c_void) {
+fn registers(context: *mut libc::c_void) -> (u64, [u64; REGISTERS]) {
     // SAFETY: with SA_SIGINFO the kernel passes a ucontext_t.
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    record[AT_INSTRUCTION].store(registers[libc::REG_RIP as usize] as u64, Relaxed);
-    for (word, register) in record[AT_REGISTERS..].iter().zip(&registers[..REGISTERS]) {
-        word.store(*register as u64, Relaxed);
-    }
+    (registers[libc::REG_RIP as usize] as u64, std::array::from_fn(|n| registers[n] as u64))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn note_registers(_record: &[AtomicU64], _context: *mut libc::c_void) {}
+fn registers(_context: *mut libc::c_void) -> (u64, [u64; REGISTERS]) {
+    (0, [0; REGISTERS])
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::{SharedWords, wild_pointer};
+    use crate::platform::{
+        SharedWords,
+        crash::{CRASH_WORDS, read},
+        wild_pointer,
+    };
     use std::{
         io::{BufRead, BufReader},
         process::Command,
@@ -212,7 +123,7 @@ mod tests {
     fn death(how: &str) -> (Crash, u32) {
         let words = SharedWords::create(CRASH_WORDS).expect("memory");
         let mut child = Command::new(std::env::current_exe().expect("a path"))
-            .args(["--exact", "platform::crash::tests::die_as_told", "--test-threads=1", "--nocapture"])
+            .args(["--exact", "platform::crash::signals::tests::die_as_told", "--test-threads=1", "--nocapture"])
             .env("ODDCORE_TEST_SLOTS", words.handle())
             .env("ODDCORE_TEST_DEATH", how)
             .stdout(std::process::Stdio::piped())
