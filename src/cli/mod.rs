@@ -114,6 +114,7 @@ enum Command {
     Worker(WorkerArgs),
     #[command(hide = true)]
     Keeper(KeeperArgs),
+    #[command(hide = true)]
     WorkerExec(exec::WorkerExecArgs),
 }
 

@@ -256,10 +256,11 @@ impl WorkerHost for Played {
                 let mut told = start;
                 while told < end {
                     let next = (told + TELL_EVERY_NS).min(end);
+                    // One that roams is here and there, and as fast as the core that it is on; these have one CPU each.
+                    let on = (core == ROVER).then(|| assignment.busy[self.order as usize % assignment.busy.len()]);
+                    let manner = on.map_or(manner, |cpu| self.manners[&cpu]);
                     let mut progress = progress(assignment, manner, next - told, self.now.get() ^ u64::from(core));
-                    // One that roams is here and there.
-                    progress.cpu =
-                        (core == ROVER).then(|| assignment.busy[self.order as usize % assignment.busy.len()]);
+                    progress.cpu = on;
                     self.later(next, core, FromWorker::Progress(progress));
                     told = next;
                 }

@@ -83,7 +83,7 @@ fn a_run_reads_like_any_other() {
         "every core tested computed correctly.",
         "note: sh: taken as right: exit 3, 4 bytes of standard output (0x2c8b08da5ce60398)",
         "note: sh ends with exit 3 on every core alike, which is taken as right; if that is a mistake, put it right and begin again",
-        "Too short to validate anything. For a night of it: the same with --for 8h",
+        "Too short to validate. Tonight: the same with --for 8h",
         "Again: oddcore report ",
     ] {
         assert!(text.contains(said), "{said}: {text}");

@@ -6,13 +6,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Processes whose parent is `parent`.
+/// Workers, and what else is ours, whose parent is `parent`; what keeps the machine awake is not.
 #[cfg(unix)]
 pub fn children(parent: u32) -> Vec<u32> {
+    let keeps_awake =
+        |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "systemd-inhibit");
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     let parent_of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
     let pids = fs::read_dir("/proc").expect("there").flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    pids.filter(|&pid| stat(pid).and_then(parent_of) == Some(parent)).collect()
+    pids.filter(|&pid| stat(pid).and_then(parent_of) == Some(parent) && !keeps_awake(pid)).collect()
 }
 
 /// Sends a signal of that name.
