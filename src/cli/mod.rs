@@ -2,6 +2,7 @@
 
 mod bench;
 mod cores;
+mod doctor;
 mod drill;
 mod dry_run;
 mod duration;
@@ -65,10 +66,6 @@ pub enum CliError {
     },
 }
 
-fn not_yet<T>(what: &str) -> Result<T, CliError> {
-    Err(CliError::Usage(format!("{what} is not in this version yet")))
-}
-
 /// Finds the odd core out: tests every core with real low-precision matrix and image work and names the one that computes
 /// wrongly. Without a command: a quick check of every core, about a minute.
 #[derive(Parser)]
@@ -87,42 +84,46 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Test the cores.
+    #[command(after_help = "Example: oddcore run --for 5s --loads solo,gpu-wait --json report.json")]
     Run(run::RunArgs),
     /// Inject a fault on one core and see it found: proof that the tester works on this machine.
+    #[command(after_help = "Example: oddcore drill --kernels gemm-f32 --fault miscompute-once")]
     Drill(drill::DrillArgs),
     /// Show a run again.
+    #[command(after_help = "Example: oddcore report --html report.html")]
     Report(report::ReportArgs),
     /// This machine: cores, CPUs, kinds, clocks, and what is missing.
+    #[command(after_help = "Example: oddcore cores --json cores.json")]
     Cores(cores::CoresArgs),
     /// The kernels and their variants, and which of them this CPU runs.
+    #[command(after_help = "Example: oddcore kernels --kernels 'gemm-*'")]
     Kernels(kernels::KernelsArgs),
     /// One kernel once; prints each stage's digest.
+    #[command(after_help = "Example: oddcore kernel resize-lanczos-u8 --image picture.png")]
     Kernel(kernels::KernelArgs),
     /// Go on with a run that was cut short.
+    #[command(after_help = "Example: oddcore resume")]
     Resume(resume::ResumeArgs),
     /// Each kernel's throughput on each core, as a share of what that core's instructions allow.
+    #[command(after_help = "Example: oddcore bench --kernels gemm-f32")]
     Bench(bench::BenchArgs),
     /// The JSON reports of many machines as one.
+    #[command(after_help = "Example: oddcore merge report.json --json fleet.json")]
     Merge(merge::MergeArgs),
     /// Any deterministic program on each core in turn, its output and exit compared.
     Exec(exec::ExecArgs),
     /// Each core's highest clock that passes.
+    #[command(after_help = "Example: oddcore tune --for 10s")]
     Tune(tune::TuneArgs),
     /// What this machine lets us read and do.
-    Doctor(Later),
+    #[command(after_help = "Example: oddcore doctor --json doctor.json")]
+    Doctor(doctor::DoctorArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
     #[command(hide = true)]
     Keeper(KeeperArgs),
     #[command(hide = true)]
     WorkerExec(exec::WorkerExecArgs),
-}
-
-/// A command that a later version will have.
-#[derive(Args)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _rest: Vec<String>,
 }
 
 /// What a keeper keeps.
@@ -187,7 +188,7 @@ pub fn main(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Exec(args)) => exec::exec(args),
         Some(Command::Tune(args)) => tune::tune(args),
-        Some(Command::Doctor(_)) => not_yet("oddcore doctor"),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Worker(args)) => start_worker(args),
         Some(Command::WorkerExec(args)) => exec::start_worker(args),
         Some(Command::Keeper(args)) => keep(&args.command),

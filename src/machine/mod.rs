@@ -9,6 +9,7 @@ pub mod clock_model;
 mod cpu_list;
 mod cpuid;
 mod cycles;
+pub mod doctor;
 mod groups;
 pub mod hardware_log;
 mod idle;

@@ -5,6 +5,7 @@ mod build;
 pub mod colour;
 pub mod compare;
 mod diagnosis;
+pub mod doctor;
 pub mod fleet;
 pub mod html;
 mod inside;

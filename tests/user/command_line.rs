@@ -57,11 +57,6 @@ fn what_cannot_be_is_refused_in_one_line() {
 }
 
 #[test]
-fn what_later_versions_bring_is_refused_in_one_line() {
-    refuses(&["doctor"], "not in this version yet");
-}
-
-#[test]
 fn a_short_run_passes_and_can_be_reported_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = oddcore(folder.path(), &["run", "--for", "2s", "--json", "-", "--seed", "7"]);

@@ -5,11 +5,14 @@ mod bench;
 mod beside;
 mod command_line;
 mod common;
+mod doctor;
 mod drills;
 #[cfg(target_os = "linux")]
 mod exec;
 mod expect;
 mod heat;
+#[cfg(unix)]
+mod help;
 mod journal;
 mod kills;
 mod loss;

@@ -26,6 +26,13 @@ pub fn check_tune(report: &Value) {
     assert!(wrong.is_empty(), "docs/tune.schema.json and the report disagree:\n{}", wrong.join("\n"));
 }
 
+/// The same for what `doctor` writes.
+pub fn check_doctor(examined: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/doctor.schema.json")).expect("JSON");
+    let wrong = violations(&schema, examined);
+    assert!(wrong.is_empty(), "docs/doctor.schema.json and what was examined disagree:\n{}", wrong.join("\n"));
+}
+
 /// The same for what `merge` writes.
 pub fn check_fleet(fleet: &Value) {
     let schema = serde_json::from_str(include_str!("../../docs/fleet.schema.json")).expect("JSON");
