@@ -214,6 +214,7 @@ mod tests {
         assert!(!why_no_perf(&io::ErrorKind::Unsupported.into(), false).is_empty());
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn here_counters_are_read_or_it_is_said_why_not() {
         let allowed = platform::thread_affinity().expect("readable");

@@ -100,11 +100,25 @@ impl Schedule {
         z ^ (z >> 31)
     }
 
-    /// From `low` to `high`, each doubling as likely as any other.
+    /// From `low` to `high`, each doubling as likely as any other. In whole numbers: a lane draws its phases between two pieces
+    /// of work, and what a float there gets wrong nobody compares.
     fn from(&mut self, (low, high): (u32, u32)) -> u32 {
-        let unit = (self.next_random() >> 11) as f64 / (1u64 << 53) as f64;
-        (f64::from(low) * (f64::from(high) / f64::from(low)).powf(unit)) as u32
+        let (first, last) = (doublings(low), doublings(high));
+        let at = first + (((self.next_random() >> 32) * (last - first + 1)) >> 32);
+        let drawn = (((1 << PART_BITS) + (at & PART_MASK)) << (at >> PART_BITS)) >> PART_BITS;
+        u32::try_from(drawn).unwrap_or(high).clamp(low, high)
     }
+}
+
+/// Parts of a doubling: 65,536.
+const PART_BITS: u32 = 16;
+const PART_MASK: u64 = (1 << PART_BITS) - 1;
+
+/// How many parts of a doubling a number is above 1, evenly from one power of two to the next.
+fn doublings(number: u32) -> u64 {
+    let whole = number.max(1).ilog2();
+    let rest = (u64::from(number.max(1)) << PART_BITS >> whole) & PART_MASK;
+    (u64::from(whole) << PART_BITS) + rest
 }
 
 impl Iterator for Schedule {
