@@ -244,8 +244,8 @@ fn born_right<I: Inject>(
                 handed = work.arrive.is_some_and(|arrive| arrive(trial.job, truth.case));
                 if !handed {
                     prepare(trial.job, truth.case, work.pictures);
+                    injector.input_made(trial.job);
                 }
-                injector.input_made(trial.job);
             });
         }
         let digest = done.times.check(|| trial.job.input_digest());

@@ -30,6 +30,8 @@ impl Lane {
         let (Some(baton), Some(place)) = (self.baton, place) else { return Ok(()) };
         let (baton, stations) = (Baton::of(baton), stations.len() as u64);
         let goldens = duty.kernel.goldens();
+        // One more turn than whole rounds: each input is made at the station after the one that made the last.
+        let turns = ROUNDS * stations + 1;
         let runnable = runnable(duty.kernel);
         // What the job was last made for in this order: it has the shape of that.
         let shape: Cell<Option<Case>> = Cell::new(None);
@@ -41,7 +43,7 @@ impl Lane {
         };
         state.clock_mhz = state.account.open();
         while let Some(turn) = baton.await_turn(place as u64, stations, self.slot, limit) {
-            let carried = baton.carried().filter(|_| !turn.is_multiple_of(ROUNDS * stations));
+            let carried = baton.carried().filter(|_| !turn.is_multiple_of(turns));
             let known = carried.and_then(|(seed, from)| Some((*goldens.iter().find(|g| g.seed == seed)?, from)));
             let golden = known.map_or_else(
                 || goldens[(turn.wrapping_add(shift.assignment.seed.0 >> 8) % goldens.len() as u64) as usize],

@@ -113,6 +113,9 @@ fn a_fault_that_needs_its_load_is_found_under_it_and_names_it() {
             assert_eq!(blamed, [Some(core)].into());
             let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "arrived"]);
             assert_eq!((code, loads, blamed), (Some(1), ["hop".to_owned()].into(), [Some(core)].into()));
+            let args = ["--cores", &number, "--fault", "miscompute-birth", "--loads", "hop"];
+            let (code, loads, blamed) = loads_of(&args);
+            assert_eq!((code, loads, blamed), (Some(1), ["hop".to_owned()].into(), [Some(core)].into()));
         }
         let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "above-clock", "--above", "1"]);
         assert!(code == Some(1) && !loads.is_empty(), "any clock is above: {code:?} {loads:?}");
