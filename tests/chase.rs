@@ -5,8 +5,8 @@ mod played;
 
 use oddcore::{
     machine::hardware_log::HardwareNews,
-    plan::{Ceiling, Step, Try},
-    supervisor::seams::View,
+    plan::{Ceiling, Plan, Step, Try},
+    supervisor::{SoFar, seams::View},
     verdict::{Amendment, CoreVerdict, Finding, Outcome},
 };
 use played::{Manner, Nowhere, Play, RIGHT, Reaches};
@@ -34,13 +34,18 @@ impl View for Steps {
 const DAYS: f64 = 2.5;
 
 fn night(reaches: Reaches) -> (Vec<Option<Try>>, Outcome) {
+    night_after(None, reaches)
+}
+
+/// The same, or what is left of such a run.
+fn night_after(so_far: Option<(SoFar, u64)>, reaches: Reaches) -> (Vec<Option<Try>>, Outcome) {
     let (mut steps, store) = (Steps::default(), Box::new(Nowhere));
     let manners = [Manner { chased: Some((60, reaches)), ..RIGHT }, RIGHT];
     let outcome = Play {
         manners: &manners,
         seconds: DAYS * 86_400.0,
         store,
-        so_far: None,
+        so_far,
         view: &mut steps,
         until_s: None,
         hardware: HardwareNews::default(),
@@ -72,11 +77,17 @@ fn a_core_that_reaches_its_top_in_bursts_is_proven_there() {
 
 #[test]
 fn a_core_that_nothing_brings_there_is_not_proven_and_left_in_peace() {
-    let (steps, outcome) = night(Reaches::Never);
+    let (steps, mut outcome) = night(Reaches::Never);
     assert_eq!((outcome.verdict_of(0), outcome.exit_code()), (CoreVerdict::NotProven, 3));
     let tries: Vec<Try> = steps.iter().flatten().copied().collect();
     assert!(tries.iter().any(|next| next.ceiling == Some(Ceiling::Scalar) && next.bursts), "{tries:?}");
     assert_eq!((tries.len(), steps.last()), (25, Some(&None)));
     let said = outcome.notes.iter().filter(|note| note.contains("60x is tried for no more")).count();
     assert_eq!(said, 1, "{:?}", outcome.notes);
+    // And stays so when the run is gone on with.
+    let Some(Plan::Asked(request)) = outcome.run.as_mut().map(|run| &mut run.plan) else { panic!("as it was asked") };
+    request.seconds *= 1.25;
+    let so_far = SoFar { outcome, boot: None, changes: vec![] };
+    let (steps, _) = night_after(Some((so_far, 1)), Reaches::Never);
+    assert!(steps.len() > 5 && steps.iter().all(Option::is_none), "{steps:?}");
 }

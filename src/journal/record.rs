@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Boot, Machine},
-    plan::{Plan, Step},
+    plan::{Place, Plan, Step},
     platform::Priority,
     verdict::{Amendment, Class, Finding, Hex, LossReason},
 };
@@ -93,6 +93,13 @@ pub enum Record {
         step: u32,
         /// How many.
         cores: u32,
+    },
+    /// How far the chase of a core's top has come; written after its steps.
+    Chased {
+        /// The core.
+        core: u32,
+        /// Where it stands.
+        place: Place,
     },
     /// What the supervisor itself took since the last such record.
     Supervisor {

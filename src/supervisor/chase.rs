@@ -2,6 +2,7 @@
 
 use super::{Supervisor, ledger::Ledger};
 use crate::{
+    journal::Record,
     plan::{Chase, EXTRA_STEPS, Load, Role, Sofar, Step, Work},
     verdict::{Outcome, expected_of, proven_s},
 };
@@ -15,7 +16,8 @@ impl Supervisor<'_> {
         let wanted_ns = (proven_s(&self.run.profile) * NS) as u64;
         let sofar = sofar(&self.outcome, &self.ledger, core, top);
         let has_avx512 = oddcore_kernels::Isa::Avx512F.token().is_some();
-        let chase = self.chases.entry(core).or_insert_with(|| Chase::new(wanted_ns, has_avx512));
+        let place = self.outcome.standing.chases.get(&core).copied().unwrap_or_default();
+        let chase = self.chases.entry(core).or_insert_with(|| Chase::from(place, wanted_ns, has_avx512));
         step.chase = chase.begins(step.seconds, sofar);
     }
 
@@ -26,7 +28,9 @@ impl Supervisor<'_> {
         let Some(chase) = self.chases.get_mut(&core) else { return };
         let before = chase.is_given_up();
         chase.ended(sofar);
-        if chase.is_given_up() && !before {
+        let (place, given_up) = (chase.place(), chase.is_given_up());
+        self.book(Record::Chased { core, place }, false);
+        if given_up && !before {
             let label = self.crew[&core].core.label.clone();
             self.note(format!(
                 "{label}: {top}x is tried for no more: neither cooled, nor in bursts, nor with lighter work did it hold it"

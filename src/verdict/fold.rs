@@ -8,7 +8,7 @@ use super::{Finding, LossReason, Tuned, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Inside, Record, RunStarted, Waits},
     machine::Boot,
-    plan::{EXTRA_STEPS, INVESTIGATION, Load, PRE_PASS, Step},
+    plan::{EXTRA_STEPS, INVESTIGATION, Load, PRE_PASS, Place, Step},
     platform::signal_name,
 };
 
@@ -193,6 +193,8 @@ pub struct Standing {
     pub settled: bool,
     /// Cores that were under load when the machine was lost, with the kernels that they have passed alone since.
     pub lost: BTreeMap<u32, BTreeSet<String>>,
+    /// How far the chase of each core's top has come.
+    pub chases: BTreeMap<u32, Place>,
     /// Whether the machine was lost in a pre-pass.
     pub lost_in_pre_pass: bool,
     open: Option<Step>,
@@ -305,6 +307,9 @@ impl Outcome {
                 if let Some(step) = &self.open_step {
                     *self.others_active.entry(step.load.clone()).or_default().entry(*cores).or_default() += 1;
                 }
+            }
+            Record::Chased { core, place } => {
+                self.standing.chases.insert(*core, *place);
             }
             Record::Supervisor { cpu_ns, wall_ns } => {
                 self.supervisor.0 = self.supervisor.0.saturating_add(*cpu_ns);
