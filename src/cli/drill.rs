@@ -10,7 +10,7 @@ use super::{
 use crate::{
     machine::Machine,
     plan::{Load, Request},
-    platform::{self, Priority},
+    platform,
     supervisor::Drill,
     verdict::Hex,
     worker::{Fault, Injection},
@@ -84,17 +84,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let seed = Hex(platform::monotonic_ns());
     let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![], tune: None };
     let drill = Drill { core, injection };
-    let profile = "drill".to_owned();
-    let job = Job {
-        profile,
-        request,
-        images: vec![],
-        beside: None,
-        priority: Priority::Normal,
-        drill: Some(drill.clone()),
-        tune: None,
-        place: args.place,
-    };
+    let job = Job { drill: Some(drill.clone()), ..Job::asked("drill", request, args.place) };
     let outcome = job.carry_out(machine, not_tested)?;
     let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
     if astray || !outcome.findings.iter().any(|finding| drill.is(finding)) {

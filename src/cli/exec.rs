@@ -10,12 +10,12 @@ use clap::Args;
 
 use super::{
     CliError, duration,
-    run::{PlaceArgs, Planned, read_machine},
+    run::{Job, PlaceArgs, read_machine},
     selection,
 };
 use crate::{
     machine::{Machine, parse_cpu_list},
-    plan::{CommandRequest, Load, Plan, Program},
+    plan::{CommandRequest, Load, Program},
     platform::{self, Priority},
     verdict::{Hex, command::End},
     worker::{
@@ -79,21 +79,8 @@ pub fn exec(args: ExecArgs) -> Result<u8, CliError> {
     };
     // Of what a run does nothing depends on it.
     let seed = Hex(platform::monotonic_ns());
-    let request = CommandRequest { program, cores: cores.clone(), loads, seconds, times: args.times, once_s, seed };
-    let (profile, plan) = ("exec".to_owned(), Plan::Command(request));
-    let planned = Planned {
-        profile,
-        plan,
-        cores,
-        seed,
-        images: vec![],
-        beside: None,
-        priority: Priority::Normal,
-        drill: None,
-        tune: None,
-        place: args.place,
-    };
-    Ok(planned.carry_out(machine, not_tested)?.exit_code())
+    let request = CommandRequest { program, cores, loads, seconds, times: args.times, once_s, seed };
+    Ok(Job::of_a_program(request, args.place).carry_out(machine, not_tested)?.exit_code())
 }
 
 fn loads(wanted: Option<&str>, machine: &Machine, cores: &[u32]) -> Result<Vec<Load>, CliError> {

@@ -32,6 +32,9 @@ pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
     args.loads = args.loads.or_else(|| profile.loads.map(|loads| loads.join(",")));
     args.expect = args.expect.or(profile.expect);
     args.seed = args.seed.or(profile.seed);
+    args.beside = args.beside.or(profile.beside);
+    args.priority = args.priority.or(profile.priority);
+    args.lower_on_finding |= profile.lower_on_finding.unwrap_or_default();
     Ok((profile.name, args))
 }
 

@@ -19,7 +19,7 @@ use crate::{
         record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
-    plan::{self, Load, Plan, Request, SEED_FORM},
+    plan::{self, CommandRequest, Load, Plan, Request, SEED_FORM},
     platform::{self, Priority},
     supervisor::{
         Drill,
@@ -68,15 +68,15 @@ pub struct RunArgs {
     /// Seed of the plan; decimal or 0x...
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
-    /// Of the workers: low gives way to whatever else runs, idle to all of it. A core that others use is tested less, and
-    /// rarely at its top clock.
-    #[arg(long, value_name = "CLASS", value_enum, default_value = "normal")]
-    priority: Priority,
+    /// Of the workers, normal without it: low gives way to whatever else runs, idle to all of it. A core that others use is
+    /// tested less, and rarely at its top clock.
+    #[arg(long, value_name = "CLASS", value_enum)]
+    pub(super) priority: Option<Priority>,
     #[command(flatten)]
     pub place: PlaceArgs,
     /// After the plan cap each core that erred one step lower, and work there for a minute; needs the right to set the cap.
     #[arg(long)]
-    lower_on_finding: bool,
+    pub(super) lower_on_finding: bool,
     /// Run this beside the test, unpinned (a load for the GPU, your own work), and stop it afterwards.
     #[arg(long, value_name = "CMD")]
     pub(super) beside: Option<String>,
@@ -173,45 +173,14 @@ pub fn run(args: RunArgs) -> Result<u8, CliError> {
         let (lowering, with) = tune::after_finding(&machine, &request, args.place.root.as_deref())?;
         (request.tune, tune) = (Some(lowering), Some(with));
     }
-    let (images, beside, priority, place) = (args.image, args.beside, args.priority, args.place);
-    let job = Job { profile, request, images, beside, priority, drill: None, tune, place };
+    let (images, beside, priority) = (args.image, args.beside, args.priority.unwrap_or_default());
+    let job = Job { images, beside, priority, tune, ..Job::asked(profile, request, args.place) };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(outcome.exit_code())
 }
 
 /// A run to be begun.
 pub struct Job {
-    /// The profile's name.
-    pub profile: String,
-    /// What is asked of the plan.
-    pub request: Request,
-    /// The user's pictures.
-    pub images: Vec<PathBuf>,
-    /// A line for the shell: what runs beside the test.
-    pub beside: Option<String>,
-    /// The workers'.
-    pub priority: Priority,
-    /// A drill.
-    pub drill: Option<Drill>,
-    /// What it takes to tune.
-    pub tune: Option<Tune>,
-    /// Where its things are.
-    pub place: PlaceArgs,
-}
-
-impl Job {
-    /// Carries it out and reports.
-    pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
-        let Self { profile, request, images, beside, priority, drill, tune, place } = self;
-        let (cores, seed) = (request.cores.clone(), request.seed);
-        let plan = Plan::Asked(request);
-        Planned { profile, plan, cores, seed, images, beside, priority, drill, tune, place }
-            .carry_out(machine, not_tested)
-    }
-}
-
-/// A run to be begun, whatever its plan is made from.
-pub struct Planned {
     /// The profile's name.
     pub profile: String,
     /// The plan.
@@ -234,7 +203,24 @@ pub struct Planned {
     pub place: PlaceArgs,
 }
 
-impl Planned {
+impl Job {
+    /// Of our own kernels, with nothing out of the ordinary.
+    pub fn asked(profile: impl Into<String>, request: Request, place: PlaceArgs) -> Self {
+        let (cores, seed) = (request.cores.clone(), request.seed);
+        Self::of(profile.into(), Plan::Asked(request), (cores, seed), place)
+    }
+
+    /// Of a program of the user's.
+    pub fn of_a_program(request: CommandRequest, place: PlaceArgs) -> Self {
+        let (cores, seed) = (request.cores.clone(), request.seed);
+        Self::of("exec".into(), Plan::Command(request), (cores, seed), place)
+    }
+
+    fn of(profile: String, plan: Plan, (cores, seed): (Vec<u32>, Hex), place: PlaceArgs) -> Self {
+        let (images, beside, priority) = (Vec::new(), None, Priority::Normal);
+        Self { profile, plan, cores, seed, images, beside, priority, drill: None, tune: None, place }
+    }
+
     /// Carries it out and reports.
     pub fn carry_out(self, machine: Machine, not_tested: NotTested) -> Result<Outcome, CliError> {
         platform::survive_full_files();

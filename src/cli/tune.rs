@@ -17,7 +17,7 @@ use crate::{
         clock_model::{ClockModel, MODEL_FILE},
     },
     plan::{Ladder, Load, Request, Tuning},
-    platform::{self, Priority},
+    platform,
     supervisor::tune::Capping,
     verdict::Hex,
 };
@@ -71,16 +71,7 @@ pub fn tune(args: TuneArgs) -> Result<u8, CliError> {
         expect: vec![],
         tune: Some(tuning),
     };
-    let job = Job {
-        profile: "tune".to_owned(),
-        request,
-        images: vec![],
-        beside: None,
-        priority: Priority::Normal,
-        drill: None,
-        tune: Some(Tune { capping, model }),
-        place: args.place,
-    };
+    let job = Job { tune: Some(Tune { capping, model }), ..Job::asked("tune", request, args.place) };
     let outcome = job.carry_out(machine, not_tested)?;
     Ok(session::exit_code(&outcome))
 }

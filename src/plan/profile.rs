@@ -1,13 +1,15 @@
 //! A profile of one's own: a small TOML file whose keys mean what the options of `oddcore run` mean.
 
+use clap::ValueEnum;
 use toml::de::{DeTable, DeValue};
 
 use super::{Expect, Load, glob, parse_duration};
+use crate::platform::Priority;
 
 /// Names that are taken.
 const RESERVED: [&str; 4] = ["quick", "standard", "overnight", "drill"];
 /// The keys there are.
-const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image";
+const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image, beside, priority, lower-on-finding";
 /// The longest name.
 const NAME_CHARS_MAX: usize = 32;
 
@@ -32,6 +34,12 @@ pub struct Profile {
     pub seed: Option<u64>,
     /// `--image`, once for each; a path that is not absolute is relative to the file.
     pub images: Option<Vec<String>>,
+    /// `--beside`.
+    pub beside: Option<String>,
+    /// `--priority`.
+    pub priority: Option<Priority>,
+    /// `--lower-on-finding`.
+    pub lower_on_finding: Option<bool>,
 }
 
 /// Why a text is no profile.
@@ -129,6 +137,19 @@ fn setter(key: &str) -> Option<(&'static str, Setter)> {
             profile.images = Some(list(value, "[\"picture.png\"]", image)?);
             Ok(())
         }),
+        "beside" => ("beside", |profile, value| {
+            profile.beside = Some(beside(value)?);
+            Ok(())
+        }),
+        "priority" => ("priority", |profile, value| {
+            profile.priority = Some(priority(value)?);
+            Ok(())
+        }),
+        "lower-on-finding" => ("lower-on-finding", |profile, value| {
+            let must = || "must be true or false, without quotes".to_owned();
+            profile.lower_on_finding = Some(value.as_bool().ok_or_else(must)?);
+            Ok(())
+        }),
         _ => return None,
     })
 }
@@ -191,6 +212,17 @@ fn image(path: &str) -> Result<String, String> {
     Ok(path.to_owned())
 }
 
+fn beside(value: &DeValue) -> Result<String, String> {
+    // A NUL ends what a shell is given.
+    let text = value.as_str().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
+    text.map(str::to_owned).ok_or_else(|| "must be a line for the shell in quotes, such as \"python3 batch.py\"".into())
+}
+
+fn priority(value: &DeValue) -> Result<Priority, String> {
+    let named = |name: &str| Priority::value_variants().iter().copied().find(|priority| priority.name() == name);
+    value.as_str().and_then(named).ok_or_else(|| "must be \"normal\", \"low\" or \"idle\"".into())
+}
+
 fn seed(value: &DeValue) -> Result<u64, String> {
     let number = match value {
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -239,6 +271,9 @@ mod tests {
             expect = "4,5=60x,rest=57x"
             seed = 0xffff_ffff_ffff_ffff
             image = ["a.png", "/b.png"]
+            beside = "glmark2 --run-forever"
+            priority = "low"
+            lower-on-finding = true
         "#;
         let profile = Profile {
             name: "my-night".into(),
@@ -250,6 +285,9 @@ mod tests {
             expect: Some("4,5=60x,rest=57x".into()),
             seed: Some(u64::MAX),
             images: Some(vec!["a.png".into(), "/b.png".into()]),
+            beside: Some("glmark2 --run-forever".into()),
+            priority: Some(Priority::Low),
+            lower_on_finding: Some(true),
         };
         assert_eq!(Profile::parse(text), Ok(profile));
         let bare = Profile { name: "x".into(), ..Profile::default() };
@@ -290,6 +328,9 @@ mod tests {
             ("seed = 1.5", "line 1: seed: a seed is"),
             ("image = ['']", "line 1: image: must be the paths"),
             ("image = [\"a\\u0000\"]", "line 1: image: must be the paths"),
+            ("beside = ' '", "line 1: beside: must be a line for the shell"),
+            ("priority = 'high'", "line 1: priority: must be \"normal\", \"low\" or \"idle\""),
+            ("lower-on-finding = 'true'", "line 1: lower-on-finding: must be true or false"),
             ("name = 'x'\nfro = '8h'", "line 2: fro: no such key; there are: name, for, until"),
             ("\"a\\nb\" = 1", "line 1: a\\nb: no such key"),
             ("[name]", "line 1: name: must be"),
