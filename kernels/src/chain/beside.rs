@@ -95,6 +95,33 @@ pub fn products(_: Token, _: u64) -> Option<u64> {
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 static NUMBERS: [f32; 14] = [1.1, 0.3, 1.7, 0.7, 1.3, 0.1, 1.9, 0.9, 1.5, 0.5, 1.2, 0.6, -0.999_999_94, 1.618_034];
 
+/// One loop: twelve numbers and two constants in vectors, then `n` rounds of its body.
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+macro_rules! rounds {
+    ($register:literal, $n:ident: [$($body:expr),+], $options:tt, [$($operands:tt)*], [$($written:tt)+]) => {
+        // SAFETY: reads the numbers and nothing else; all that is written is declared.
+        unsafe {
+            asm!(
+                ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
+                concat!("vbroadcastss ", $register, "\\a, [{numbers} + \\a * 4]"),
+                ".endr",
+                concat!("vbroadcastss ", $register, "14, [{numbers} + 48]"),
+                concat!("vbroadcastss ", $register, "15, [{numbers} + 52]"),
+                "2:",
+                $($body,)+
+                "dec {n}",
+                "jnz 2b",
+                "vzeroupper",
+                n = inout(reg) $n => _,
+                numbers = in(reg) NUMBERS.as_ptr(),
+                $($operands)*
+                $($written)+
+                options $options,
+            );
+        }
+    };
+}
+
 /// The loops in vectors of one width.
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 macro_rules! loops {
@@ -107,94 +134,42 @@ macro_rules! loops {
             /// # Safety
             /// Takes the features; there is at least one round.
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn add_xor(rounds: u64, b: u64, c: u64) -> u64 {
+            pub(super) unsafe fn add_xor(n: u64, b: u64, c: u64) -> u64 {
                 let mut r = b ^ c;
-                // SAFETY: reads the numbers and nothing else; all that is written is declared.
-                unsafe {
-                    asm!(
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-                        concat!("vbroadcastss ", $register, "\\a, [{numbers} + \\a * 4]"),
-                        ".endr",
-                        concat!("vbroadcastss ", $register, "14, [{numbers} + 48]"),
-                        concat!("vbroadcastss ", $register, "15, [{numbers} + 52]"),
-                        "2:",
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-                        "add {r}, {b}",
-                        "xor {r}, {c}",
-                        concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
-                        ".endr",
-                        "dec {n}",
-                        "jnz 2b",
-                        "vzeroupper",
-                        r = inout(reg) r,
-                        b = in(reg) b,
-                        c = in(reg) c,
-                        n = inout(reg) rounds => _,
-                        numbers = in(reg) NUMBERS.as_ptr(),
-                        $($written)+
-                        options(readonly, nostack, pure),
-                    );
-                }
+                rounds!($register, n: [
+                    ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
+                    "add {r}, {b}",
+                    "xor {r}, {c}",
+                    concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
+                    ".endr"
+                ], (readonly, nostack, pure), [r = inout(reg) r, b = in(reg) b, c = in(reg) c,], [$($written)+]);
                 r
             }
 
             /// # Safety
             /// Takes the features; there is at least one round.
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn imul(rounds: u64, x: u64) -> u64 {
+            pub(super) unsafe fn imul(n: u64, x: u64) -> u64 {
                 let mut r = x | 1;
-                // SAFETY: reads the numbers and nothing else; all that is written is declared.
-                unsafe {
-                    asm!(
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-                        concat!("vbroadcastss ", $register, "\\a, [{numbers} + \\a * 4]"),
-                        ".endr",
-                        concat!("vbroadcastss ", $register, "14, [{numbers} + 48]"),
-                        concat!("vbroadcastss ", $register, "15, [{numbers} + 52]"),
-                        "2:",
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7",
-                        "imul {r}, {r}",
-                        concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
-                        concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
-                        ".endr",
-                        "dec {n}",
-                        "jnz 2b",
-                        "vzeroupper",
-                        r = inout(reg) r,
-                        n = inout(reg) rounds => _,
-                        numbers = in(reg) NUMBERS.as_ptr(),
-                        $($written)+
-                        options(readonly, nostack, pure),
-                    );
-                }
+                rounds!($register, n: [
+                    ".irp a, 0, 1, 2, 3, 4, 5, 6, 7",
+                    "imul {r}, {r}",
+                    concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
+                    concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
+                    ".endr"
+                ], (readonly, nostack, pure), [r = inout(reg) r,], [$($written)+]);
                 r
             }
 
             /// # Safety
             /// Takes the features; there is at least one round.
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn alone(rounds: u64) {
-                // SAFETY: reads the numbers and nothing else; all that is written is declared.
-                unsafe {
-                    asm!(
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-                        concat!("vbroadcastss ", $register, "\\a, [{numbers} + \\a * 4]"),
-                        ".endr",
-                        concat!("vbroadcastss ", $register, "14, [{numbers} + 48]"),
-                        concat!("vbroadcastss ", $register, "15, [{numbers} + 52]"),
-                        "2:",
-                        ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-                        concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
-                        ".endr",
-                        "dec {n}",
-                        "jnz 2b",
-                        "vzeroupper",
-                        n = inout(reg) rounds => _,
-                        numbers = in(reg) NUMBERS.as_ptr(),
-                        $($written)+
-                        options(readonly, nostack),
-                    );
-                }
+            pub(super) unsafe fn alone(n: u64) {
+                rounds!($register, n: [
+                    ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
+                    concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
+                    ".endr"
+                ], (readonly, nostack), [], [$($written)+]);
             }
         }
     };
