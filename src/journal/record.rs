@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Boot, Machine},
-    plan::{Place, Plan, Step},
+    plan::{ChaseState, Plan, Step},
     platform::Priority,
     verdict::{Amendment, Class, Finding, Hex, LossReason},
 };
@@ -99,7 +99,7 @@ pub enum Record {
         /// The core.
         core: u32,
         /// Where it stands.
-        place: Place,
+        state: ChaseState,
     },
     /// What the supervisor itself took since the last such record.
     Supervisor {

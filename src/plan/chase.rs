@@ -63,7 +63,7 @@ pub struct Sofar {
 
 /// How far a chase has come: what a resumed run goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ChaseState {
     /// The rung of the ladder: 0 is work as planned.
     pub rung: usize,
     /// Tries that may still fail.
@@ -74,7 +74,7 @@ pub struct Place {
     pub plain_reaches: bool,
 }
 
-impl Default for Place {
+impl Default for ChaseState {
     fn default() -> Self {
         Self { rung: 0, tries_left: TRIES, steps: 0, plain_reaches: false }
     }
@@ -86,46 +86,46 @@ pub struct Chase {
     rungs: Vec<Try>,
     /// What each kind of work must have at the top.
     wanted_ns: u64,
-    place: Place,
+    state: ChaseState,
     /// The step in hand: what had been done before, and whether it is a try.
     step: Option<(Sofar, bool)>,
 }
 
 impl Chase {
-    /// Of a core whose work of each kind takes `wanted_ns` at its top, from that place on; `has_avx512` if there is
+    /// Of a core whose work of each kind takes `wanted_ns` at its top, from that state on; `has_avx512` if there is
     /// anything wider than AVX2.
-    pub fn from(place: Place, wanted_ns: u64, has_avx512: bool) -> Self {
+    pub fn from(state: ChaseState, wanted_ns: u64, has_avx512: bool) -> Self {
         let rung = |bursts, ceiling| Try { pause_s: PAUSE_S_MAX, bursts, ceiling };
         let mut rungs = vec![rung(false, None), rung(true, None)];
         rungs.extend(has_avx512.then(|| rung(true, Some(Ceiling::Avx2))));
         rungs.extend([rung(true, Some(Ceiling::Sse)), rung(true, Some(Ceiling::Scalar))]);
         // A journal may come from a machine with a longer ladder.
-        let place = Place { rung: place.rung.min(rungs.len()), ..place };
-        Self { rungs, wanted_ns, place, step: None }
+        let state = ChaseState { rung: state.rung.min(rungs.len()), ..state };
+        Self { rungs, wanted_ns, state, step: None }
     }
 
     /// A solo step of this core of so many seconds begins, after so much work: how it is to be tried, `None` for as planned.
     pub fn begins(&mut self, seconds: f64, sofar: Sofar) -> Option<Try> {
         let proven = [sofar.scalar_ns, sofar.vector_ns].map(|ns| ns >= self.wanted_ns);
         // Not every other: kernels that matter most are every other step's.
-        let turn = matches!(self.place.steps % 4, 1 | 2) && self.place.tries_left > 0;
+        let turn = matches!(self.state.steps % 4, 1 | 2) && self.state.tries_left > 0;
         let next = match proven {
             [true, true] => None,
             _ if !turn => None,
-            [false, true] if self.place.rung == 0 => {
+            [false, true] if self.state.rung == 0 => {
                 Some(Try { pause_s: 0.0, bursts: false, ceiling: Some(Ceiling::Scalar) })
             }
             // What reaches it as planned is not made easier.
-            _ if self.place.rung == 0 => None,
+            _ if self.state.rung == 0 => None,
             [scalar, _] => {
-                let mut rung = self.rungs[self.place.rung - 1];
+                let mut rung = self.rungs[self.state.rung - 1];
                 if !scalar && proven[1] {
                     rung.ceiling = Some(Ceiling::Scalar);
                 }
                 Some(Try { pause_s: rung.pause_s.min(seconds / 2.0), ..rung })
             }
         };
-        self.place.steps = self.place.steps.wrapping_add(1);
+        self.state.steps = self.state.steps.wrapping_add(1);
         self.step = Some((sofar, next.is_some()));
         next
     }
@@ -140,33 +140,33 @@ impl Chase {
         }
         let reached = sofar.top_ns.saturating_sub(before.top_ns) >= measured_ns / REACHED_PART;
         if !was_try {
-            self.place.plain_reaches = reached;
-            self.place.rung = if reached { 0 } else { self.place.rung.max(1) };
+            self.state.plain_reaches = reached;
+            self.state.rung = if reached { 0 } else { self.state.rung.max(1) };
         } else if !reached {
-            self.place.tries_left = self.place.tries_left.saturating_sub(1);
-            self.place.rung = self.place.rung % self.rungs.len() + 1;
+            self.state.tries_left = self.state.tries_left.saturating_sub(1);
+            self.state.rung = self.state.rung % self.rungs.len() + 1;
         } else if sofar.scalar_ns >= self.wanted_ns && self.is_scalar() {
             // Vector work is still to be proven: from the beginning.
-            self.place.tries_left = self.place.tries_left.saturating_sub(1);
-            self.place.rung = 1;
+            self.state.tries_left = self.state.tries_left.saturating_sub(1);
+            self.state.rung = 1;
         }
-        if self.place.plain_reaches {
-            self.place.rung = 0;
+        if self.state.plain_reaches {
+            self.state.rung = 0;
         }
     }
 
     /// How far it has come.
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn state(&self) -> ChaseState {
+        self.state
     }
 
     /// Whether all tries have failed.
     pub fn is_given_up(&self) -> bool {
-        self.place.tries_left == 0
+        self.state.tries_left == 0
     }
 
     fn is_scalar(&self) -> bool {
-        self.place.rung > 0 && self.rungs[self.place.rung - 1].ceiling.is_some_and(|ceiling| ceiling < Ceiling::Avx2)
+        self.state.rung > 0 && self.rungs[self.state.rung - 1].ceiling.is_some_and(|ceiling| ceiling < Ceiling::Avx2)
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
         steps: usize,
     ) -> (Vec<Option<Try>>, Sofar, Chase) {
         let (mut chase, mut sofar, mut tried) =
-            (Chase::from(Place::default(), 60 * S, has_avx512), Sofar::default(), Vec::new());
+            (Chase::from(ChaseState::default(), 60 * S, has_avx512), Sofar::default(), Vec::new());
         for _ in 0..steps {
             let next = chase.begins(30.0, sofar);
             let seconds = if next.is_some_and(|next| next.bursts) { 5 } else { 30 };
@@ -238,24 +238,24 @@ mod tests {
     }
 
     #[test]
-    fn a_chase_goes_on_from_its_place() {
-        let (mut whole, mut sofar) = (Chase::from(Place::default(), 60 * S, true), Sofar::default());
+    fn a_chase_goes_on_from_its_state() {
+        let (mut whole, mut sofar) = (Chase::from(ChaseState::default(), 60 * S, true), Sofar::default());
         for _ in 0..60 {
-            let text = serde_json::to_string(&whole.place()).expect("JSON");
-            let mut resumed = Chase::from(serde_json::from_str(&text).expect("a place"), 60 * S, true);
+            let text = serde_json::to_string(&whole.state()).expect("JSON");
+            let mut resumed = Chase::from(serde_json::from_str(&text).expect("a state"), 60 * S, true);
             assert_eq!(resumed.begins(30.0, sofar), whole.begins(30.0, sofar));
             sofar.measured_ns += 30 * S;
             whole.ended(sofar);
         }
         assert!(whole.is_given_up());
         // One rung is missing where nothing is wider than AVX2.
-        let last = Place { rung: 5, steps: 1, ..Place::default() };
+        let last = ChaseState { rung: 5, steps: 1, ..ChaseState::default() };
         assert!(Chase::from(last, 60 * S, false).begins(30.0, Sofar::default()).is_some());
     }
 
     #[test]
     fn an_unmeasured_clock_moves_nothing_and_pauses_are_half_a_step_at_most() {
-        let mut chase = Chase::from(Place::default(), 2 * S, true);
+        let mut chase = Chase::from(ChaseState::default(), 2 * S, true);
         for _ in 0..12 {
             assert_eq!(chase.begins(0.3, Sofar::default()), None);
             chase.ended(Sofar::default());

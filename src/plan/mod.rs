@@ -17,7 +17,7 @@ mod tune;
 
 use serde::{Deserialize, Serialize};
 
-pub use chase::{Ceiling, Chase, Place, Sofar, Try};
+pub use chase::{Ceiling, Chase, ChaseState, Sofar, Try};
 pub use command::{CommandRequest, CommandRounds, Program};
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use expect::{Expect, ExpectError, Expected};

@@ -16,8 +16,8 @@ impl Supervisor<'_> {
         let wanted_ns = (proven_s(&self.run.profile) * NS) as u64;
         let sofar = sofar(&self.outcome, &self.ledger, core, top);
         let has_avx512 = oddcore_kernels::Isa::Avx512F.token().is_some();
-        let place = self.outcome.standing.chases.get(&core).copied().unwrap_or_default();
-        let chase = self.chases.entry(core).or_insert_with(|| Chase::from(place, wanted_ns, has_avx512));
+        let state = self.outcome.standing.chases.get(&core).copied().unwrap_or_default();
+        let chase = self.chases.entry(core).or_insert_with(|| Chase::from(state, wanted_ns, has_avx512));
         step.chase = chase.begins(step.seconds, sofar);
     }
 
@@ -28,8 +28,8 @@ impl Supervisor<'_> {
         let Some(chase) = self.chases.get_mut(&core) else { return };
         let before = chase.is_given_up();
         chase.ended(sofar);
-        let (place, given_up) = (chase.place(), chase.is_given_up());
-        self.book(Record::Chased { core, place }, false);
+        let (state, given_up) = (chase.state(), chase.is_given_up());
+        self.book(Record::Chased { core, state }, false);
         if given_up && !before {
             let label = self.crew[&core].core.label.clone();
             self.note(format!(
