@@ -72,7 +72,8 @@ pub enum CliError {
 #[command(
     name = "oddcore",
     version,
-    after_help = "Exit codes: 0 no core failed; 1 a core failed; 2 the tool could not do its work; 3 undecided or interrupted."
+    after_help = "Exit codes: 0 no core failed; 1 a core failed; 2 the tool could not do its work, or all \
+                  cores agree against it; 3 undecided, not proven, interrupted, or a core without checked work."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -136,7 +136,7 @@ pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError
     let Ok(mut found) = aftermath::open(&folder, Duration::ZERO) else { return Ok(()) };
     if let Some(loss) = settle(&folder, &mut found, place.root.as_deref())? {
         let id = &found.run.run;
-        let on = if found.run.drill { String::new() } else { " Go on with it: oddcore resume".to_owned() };
+        let on = if found.run.drill { String::new() } else { format!(" Go on with it: oddcore resume {id}") };
         say(&format!("The last run, {id}, did not end: {}.{}{on}", loss.why, suspects(&found, &loss)));
     }
     Ok(())

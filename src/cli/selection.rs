@@ -51,6 +51,13 @@ fn parse_cores(text: &str, machine: &Machine) -> Result<BTreeSet<u32>, CliError>
             }
             continue;
         }
+        let is_here = |name: &str| machine.cores.iter().any(|core| core.short.eq_ignore_ascii_case(name));
+        if let Some(missing) = [first, last].into_iter().find(|name| is_a_name(name) && !is_here(name)) {
+            let here = machine.names(&all.iter().copied().collect::<Vec<_>>());
+            return Err(CliError::Usage(format!(
+                "--cores {text}: there is no core {missing}; this machine has {here}"
+            )));
+        }
         let (first, last): (u32, u32) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
         if first > last {
             return Err(wrong());
@@ -70,6 +77,12 @@ fn parse_cores(text: &str, machine: &Machine) -> Result<BTreeSet<u32>, CliError>
         }
     }
     Ok(chosen)
+}
+
+/// A letter and a number, as P4.
+fn is_a_name(text: &str) -> bool {
+    let number = text.strip_prefix(|first: char| first.is_ascii_alphabetic());
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Cores from one name to another of the same letter, as P4 to P6, which need not lie side by side among the indexes; `None` if there
@@ -95,7 +108,10 @@ pub fn kernels(patterns: Option<&str>) -> Result<Vec<String>, CliError> {
     let patterns: Vec<&str> = patterns.split(',').map(str::trim).collect();
     for pattern in &patterns {
         if !all.iter().any(|name| glob(pattern, name)) {
-            return Err(CliError::Usage(format!("--kernels {pattern}: no such kernel; there are: {}", all.join(", "))));
+            let begins = all.iter().any(|name| name.starts_with(pattern));
+            let meant = if begins { format!("did you mean '{pattern}*'? There") } else { "there".to_owned() };
+            let all = all.join(", ");
+            return Err(CliError::Usage(format!("--kernels {pattern}: no such kernel; {meant} are: {all}")));
         }
     }
     let chosen = all.into_iter().filter(|name| patterns.iter().any(|p| glob(p, name)));
@@ -141,7 +157,7 @@ pub fn loads(
         let meant = Load::meant_by(name);
         let Some(&first) = meant.first() else {
             let known = Load::names();
-            return Err(CliError::Usage(format!("--loads {name}: no such load in this version; there are: {known}")));
+            return Err(CliError::Usage(format!("--loads {name}: no such load; there are: {known}")));
         };
         if !meant.iter().any(can_be_had) {
             let why = lacks(first).unwrap_or_default();
@@ -178,7 +194,11 @@ mod tests {
         ] {
             assert_eq!(chosen(text), Ok(meant), "{text}");
         }
-        for text in ["P3", "P2-P0", "P0-E1", "P", "-P0", "PP0", "P0-", ""] {
+        for text in ["P3", "P0-P3", "E0,E7"] {
+            let why = chosen(text).expect_err(text);
+            assert!(why.contains("there is no core ") && why.ends_with("this machine has P0 E0 P1 E1 P2"), "{why}");
+        }
+        for text in ["P2-P0", "P0-E1", "P", "-P0", "PP0", "P0-", ""] {
             assert!(chosen(text).is_err_and(|error| error.contains("names like")), "{text}");
         }
         let expected = expect(&machine, Some("P0-P1,4=60x,rest=44x"), &[0, 1, 2, 3, 4]).expect("sound");

@@ -199,7 +199,7 @@ fn kernel(pattern: &str) -> Result<String, String> {
 
 fn load(name: &str) -> Result<String, String> {
     if Load::meant_by(name).is_empty() {
-        return Err(format!("{name}: no such load in this version; there are: {}", Load::names()));
+        return Err(format!("{name}: no such load; there are: {}", Load::names()));
     }
     Ok(name.to_owned())
 }
@@ -318,7 +318,7 @@ mod tests {
             ("kernels = []", "line 1: kernels: must be a list"),
             ("kernels = ['gemm-*', 'gemm-u9']", "line 1: kernels: gemm-u9: no such kernel; there are: gemm-u8s8-i32"),
             ("kernels = ['gemm-*,gemm-f32']", "no such kernel"),
-            ("loads = ['heavy']", "line 1: loads: heavy: no such load in this version; there are: solo"),
+            ("loads = ['heavy']", "line 1: loads: heavy: no such load; there are: solo"),
             ("loads = [1]", "line 1: loads: must be a list of texts"),
             ("expect = 60", "line 1: expect: must be cores and multipliers in quotes"),
             ("expect = '4=60'", "line 1: expect: 4=60: 60: a multiplier is a whole number"),

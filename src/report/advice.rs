@@ -6,7 +6,7 @@ use crate::{
     journal::record::RunStarted,
     machine::{Machine, format_cpu_list},
     plan::{Load, Plan, Told},
-    verdict::{Cause, Class, CoreVerdict, Outcome, ProbeOutcome, diagnose, duration},
+    verdict::{Cause, Class, CoreVerdict, Outcome, ProbeOutcome, diagnose, duration, missed},
 };
 
 const NS: f64 = 1e-9;
@@ -204,13 +204,13 @@ fn next(outcome: &Outcome, run: &RunStarted, suspects: &[u32], unproven: &[u32])
                 names(&run.machine, suspects)
             )
         }
-        _ if !unproven.is_empty() => unproven_again(unproven, run),
+        _ if !unproven.is_empty() => unproven_again(unproven, outcome, run),
         _ => "Some cores were not cleared; test them again, longer: oddcore run --for 10m".into(),
     }
 }
 
 /// How to prove what was missed.
-fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
+fn unproven_again(cores: &[u32], outcome: &Outcome, run: &RunStarted) -> String {
     let expect = match &run.plan {
         Plan::Asked(request) => {
             let wanted = request.expect.iter().filter(|expected| cores.contains(&expected.core));
@@ -219,11 +219,13 @@ fn unproven_again(cores: &[u32], run: &RunStarted) -> String {
         Plan::Command(_) | Plan::Listed(_) => String::new(),
     };
     let expect = if expect.is_empty() { String::new() } else { format!(" --expect {expect}") };
-    format!(
-        "A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone: oddcore run \
-         --cores {} --loads solo{expect} --for 1h",
-        format_cpu_list(cores)
-    )
+    let never = cores.iter().any(|&core| missed(outcome, core).is_some_and(|missed| missed.never()));
+    let (why, length) = if never {
+        ("A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone", "1h")
+    } else {
+        ("The multiplier was reached, for too short a time. Longer, each core alone", "10m")
+    };
+    format!("{why}: oddcore run --cores {} --loads solo{expect} --for {length}", format_cpu_list(cores))
 }
 
 /// What a run without errors is worth, by the core that was checked least.

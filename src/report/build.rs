@@ -17,6 +17,8 @@ use crate::{
 };
 
 const NS: f64 = 1e-9;
+/// So large a part of the time counts as all of it: making data, checks and the system's own work take a little.
+const ALL_OF_IT: f64 = 0.8;
 /// Of work whose footprint, instruction set or variant nobody noted.
 const UNKNOWN: &str = "unknown";
 
@@ -48,7 +50,7 @@ impl Report {
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             advice: advice(outcome, run),
-            notes: outcome.notes.iter().cloned().chain(of_priority(run)).collect(),
+            notes: outcome.notes.iter().cloned().chain(of_priority(run)).chain(of_others(outcome)).collect(),
             hardware_errors: outcome.hardware_errors,
             unfit: outcome.unfit.clone(),
         })
@@ -60,6 +62,16 @@ fn of_priority(run: &RunStarted) -> Option<String> {
     let name = run.priority.name();
     let note = || format!("the workers ran at {name} priority: what other programs took was not tested");
     (run.priority != Priority::Normal).then(note)
+}
+
+/// Workers that did not have their CPUs were tested less than the plan says.
+fn of_others(outcome: &Outcome) -> Option<String> {
+    let share = outcome.steady_share().filter(|&share| share < ALL_OF_IT)?;
+    Some(format!(
+        "other programs used these CPUs: of the time for work without a pause {:.0} % was had, and only what was had \
+         was tested",
+        share * 100.0
+    ))
 }
 
 fn core_report(outcome: &Outcome, run: &RunStarted, core: &Core) -> CoreReport {

@@ -9,7 +9,7 @@ use super::{
     CoreReport, Report,
     meaning::short,
     tested::Tested,
-    text::{errors, verdict, wrapped},
+    text::{duration_or_none, errors, verdict, wrapped},
 };
 use crate::verdict::{CoreVerdict, SIGNIFICANT, duration, p_same_rate};
 
@@ -247,10 +247,6 @@ impl CoreSide {
     }
 }
 
-fn duration_or_none(seconds: f64) -> String {
-    if seconds > 0.0 { duration(seconds) } else { "-".to_owned() }
-}
-
 /// Of one core. Whether it erred counts first; then how often, where chance is unlikely to have parted the two; then how high it was
 /// tested.
 fn judge(a: Option<&CoreSide>, b: Option<&CoreSide>) -> (Change, String) {
@@ -279,12 +275,17 @@ fn judge(a: Option<&CoreSide>, b: Option<&CoreSide>) -> (Change, String) {
             return (change, format!("errs {word}: {} errors, {} before", b.seen(), a.seen()));
         }
     }
-    if let (CoreVerdict::Pass, CoreVerdict::Pass, Some(then), Some(now)) =
-        (a.verdict, b.verdict, a.multiplier, b.multiplier)
+    let sound = |side: &CoreSide| matches!(side.verdict, CoreVerdict::Pass | CoreVerdict::NotProven);
+    if let (true, true, Some(then), Some(now)) = (sound(a), sound(b), a.multiplier, b.multiplier)
         && then != now
     {
         let change = if now > then { Change::Better } else { Change::Worse };
-        return (change, format!("passes at {now}x, at {then}x before"));
+        return (change, format!("no errors at {now}x, nor at {then}x before"));
+    }
+    if sound(a) && sound(b) {
+        let of = |side: &CoreSide| format!("{} ({} checked)", side.verdict.name(), duration_or_none(side.seconds));
+        // What was asked to be proven, and how long there was for it, is no change of the core.
+        return (Change::Same, format!("no errors: {}, {} before", of(b), of(a)));
     }
     let rank = |verdict| matches!(verdict, CoreVerdict::Pass);
     match (rank(a.verdict), rank(b.verdict)) {
@@ -381,12 +382,14 @@ mod tests {
             (one(Fail, 60, 100.0, 2), one(Fail, 60, 100.0, 40), Change::Worse, "errs oftener: 40 in 1.7 min errors"),
             (one(Fail, 60, 100.0, 40), one(Fail, 60, 100.0, 2), Change::Better, "errs more seldom"),
             (one(Fail, 60, 100.0, 2), one(Fail, 60, 100.0, 3), Change::Same, "no change"),
-            (pass(), one(Pass, 60, 3600.0, 0), Change::Better, "passes at 60x, at 57x before"),
-            (one(Pass, 60, 3600.0, 0), pass(), Change::Worse, "passes at 57x, at 60x before"),
+            (pass(), one(Pass, 60, 3600.0, 0), Change::Better, "no errors at 60x, nor at 57x before"),
+            (one(Pass, 60, 3600.0, 0), pass(), Change::Worse, "no errors at 57x, nor at 60x before"),
             (pass(), one(Suspect, 57, 3600.0, 0), Change::Worse, "suspect, it passed before"),
-            (one(NotProven, 57, 60.0, 0), pass(), Change::Better, "passes, it was not-proven before"),
+            (one(NotProven, 57, 60.0, 0), pass(), Change::Same, "no errors: pass (1 h checked), not-proven (1 min"),
+            (pass(), one(NotProven, 57, 60.0, 0), Change::Same, "no errors: not-proven (1 min checked), pass (1 h"),
+            (one(Suspect, 57, 60.0, 0), pass(), Change::Better, "passes, it was suspect before"),
             (pass(), one(NotTested, 57, 0.0, 0), Change::Unknown, "only one of the two runs tested it"),
-            (pass(), pass(), Change::Same, "no change"),
+            (pass(), pass(), Change::Same, "no errors: pass"),
         ] {
             let comparison = Comparison::of(&a, &b);
             let core = &comparison.cores[0];

@@ -7,7 +7,7 @@ use super::{
     meaning::short,
     replay,
     tested::Tested,
-    text::{errors, sentence, si, verdict},
+    text::{VIRTUAL, duration_or_none, errors, sentence, si, verdict_of},
 };
 
 /// Findings listed.
@@ -31,20 +31,26 @@ pub fn render(report: &Report) -> String {
     if let Some(groups) = report.machine.groups_sentence() {
         let _ = writeln!(out, "{}", escaped(&groups));
     }
-    out += "\n| core | set | tested (scalar/AVX2) | checks | errors | verdict |\n|---|---:|---|---:|---:|---|\n";
+    out += "\n| core | set | tested (scalar/AVX2) | time | checks | errors | verdict |\n\
+            |---|---:|---|---:|---:|---:|---|\n";
     for core in &report.cores {
         let set = core.multiplier.top.map_or_else(|| "-".to_owned(), |top| format!("{top}x"));
-        let said = verdict(core.verdict, Tested::of(core).by_all());
+        let said = verdict_of(report, core);
         let bold = if errors(core) > 0 { "**" } else { "" };
         let _ = writeln!(
             out,
-            "| {} | {set} | {} | {} | {} | {bold}{}{bold} |",
+            "| {} | {set} | {} | {} | {} | {} | {bold}{}{bold} |",
             escaped(short(report, core)),
             Tested::of(core).text(),
+            duration_or_none(core.checked.cpu_s),
             si(core.checked.operations as f64),
             errors(core),
             escaped(&said)
         );
+    }
+    let notes = report.notes.iter().map(String::as_str);
+    for note in report.machine.virtual_machine.then_some(VIRTUAL).into_iter().chain(notes) {
+        let _ = writeln!(out, "\n{}", escaped(note));
     }
     for core in &report.cores {
         let Some(diagnosis) = &core.diagnosis else { continue };
@@ -102,10 +108,10 @@ mod tests {
 
 A \*bold\* CPU \| \<b\>, Linux 6.1; oddcore 0, profile quick, 2026-01-01T00:00:00Z
 
-| core | set | tested (scalar/AVX2) | checks | errors | verdict |
-|---|---:|---|---:|---:|---|
-| C0 | 60x | - | 0 | 0 | PASS |
-| C1 | - | - | 0 | 0 | PASS |
+| core | set | tested (scalar/AVX2) | time | checks | errors | verdict |
+|---|---:|---|---:|---:|---:|---|
+| C0 | 60x | - | - | 0 | 0 | PASS |
+| C1 | - | - | - | 0 | 0 | PASS |
 
 The same work again:
 

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets::NOTHING};
 use super::{CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay, tested::Tested};
 use crate::{
     machine::format_cpu_list,
-    verdict::{Class, CoreVerdict, Finding},
+    verdict::{Class, CoreVerdict, Finding, duration},
 };
 
 /// Findings shown in full.
@@ -15,12 +15,18 @@ const SHOWN: usize = 4;
 /// Columns of the narrowest terminal that lines are broken for.
 const COLUMNS: usize = 80;
 
+/// What a core and its clock are on a virtual machine.
+pub const VIRTUAL: &str = "on a virtual machine the host decides which core a CPU is at any moment, and its clock";
+
 /// The whole report.
 pub fn render(report: &Report) -> String {
     let mut out = wrapped(&sentence(report), "");
     out.push('\n');
     out += &table(report);
     out += &reasons(report);
+    if report.machine.virtual_machine {
+        let _ = writeln!(out, "{}", wrapped(&format!(" {VIRTUAL}"), "   "));
+    }
     out += &untested_tops(report);
     out += &inside::lines(report);
     out += &heat(report);
@@ -200,7 +206,8 @@ fn table(report: &Report) -> String {
         }
         row
     };
-    let header = ["core", "CPUs", "tested (scalar/AVX2)", "checks", "errors", "verdict"].map(str::to_owned).to_vec();
+    let header =
+        ["core", "CPUs", "tested (scalar/AVX2)", "time", "checks", "errors", "verdict"].map(str::to_owned).to_vec();
     table.set_header(with_set(header, "set".to_owned()));
     for core in &report.cores {
         let tested = Tested::of(core);
@@ -212,9 +219,10 @@ fn table(report: &Report) -> String {
             } else {
                 tested.text()
             },
+            duration_or_none(core.checked.cpu_s),
             si(core.checked.operations as f64),
             errors(core).to_string(),
-            verdict(core.verdict, tested.by_all()),
+            verdict_of(report, core),
         ];
         let set = core.multiplier.top.map_or_else(|| "-".to_owned(), |top| format!("{top}x"));
         table.add_row(with_set(row, set));
@@ -294,6 +302,19 @@ fn sensors(report: &Report) -> String {
     };
     let said: Vec<String> = report.sensors.iter().map(said).collect();
     if said.is_empty() { String::new() } else { format!("{}\n", wrapped(&format!(" {}", said.join("; ")), "   ")) }
+}
+
+/// A core's verdict; of a run that has not come to its end it is what it is so far.
+pub fn verdict_of(report: &Report, core: &CoreReport) -> String {
+    if report.ended.is_none() && core.verdict == CoreVerdict::Pass {
+        return "ok so far".to_owned();
+    }
+    verdict(core.verdict, Tested::of(core).by_all())
+}
+
+/// A length of time, or a dash.
+pub fn duration_or_none(seconds: f64) -> String {
+    if seconds > 0.0 { duration(seconds) } else { "-".to_owned() }
 }
 
 /// `PASS @60x`: a verdict, and the multiplier that all of the core's work reached.
@@ -409,6 +430,7 @@ mod tests {
         own.label = format!("{short} (CPU {core})");
         (own.multiplier.top, own.multiplier.top_known) = (Some(top), Some(false));
         (own.checked.iterations, own.checked.operations) = (2113, 9_100_000_000);
+        own.checked.cpu_s = 40.0;
         own.clock_mhz = Some(crate::report::Spread { min: 5700, median: 6000, max: 6000 });
         for (isa, multiplier) in ["scalar", "avx2"].into_iter().zip(tested) {
             own.evidence.push(crate::report::EvidenceReport {
@@ -445,9 +467,9 @@ mod tests {
         shape(&mut report, 1, ("P5", 60), [58, 57], 0);
         report.advice.push("Too short to validate. Tonight: oddcore run --profile overnight".into());
         let want = "NO ERRORS in 1:02. P5 was never tested at its 60x.
-  core  CPUs  set  tested (scalar/AVX2)  checks  errors  verdict
-  P4    0     60x  60x / 60x             9.1 G   0       PASS @60x
-  P5    1     60x  58x / 57x             9.1 G   0       PASS @57x
+  core  CPUs  set  tested (scalar/AVX2)  time  checks  errors  verdict
+  P4    0     60x  60x / 60x             40 s  9.1 G   0       PASS @60x
+  P5    1     60x  58x / 57x             40 s  9.1 G   0       PASS @57x
  P5: 60x untested (a guess): at most 58x seen
 
 Too short to validate. Tonight: oddcore run --profile overnight
@@ -475,9 +497,9 @@ Too short to validate. Tonight: oddcore run --profile overnight
             ..crate::verdict::finding::tests::finding(0, Class::Miscompute)
         });
         let want = "FAIL: P4 computes wrongly at 60x: 7 errors. No other core failed.
-  core  CPUs  set  tested (scalar/AVX2)  checks  errors  verdict
-  P4    0     60x  60x / 60x             9.1 G   7       FAIL
-  P5    1     60x  60x / 60x             9.1 G   0       PASS @60x
+  core  CPUs  set  tested (scalar/AVX2)  time  checks  errors  verdict
+  P4    0     60x  60x / 60x             40 s  9.1 G   7       FAIL
+  P5    1     60x  60x / 60x             40 s  9.1 G   0       PASS @60x
 
  P4 (CPU 0): miscompute in webui-upscale/avx2/getdata, gpu-wait load, 60x, 1.0 s
      in

@@ -7,12 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::{Finding, LossReason, Standing, Tuned, expect, finding::Class};
 use crate::{
     journal::record::{Evidence, EvidenceKey, Inside, Record, RunStarted, Waits},
-    plan::{Load, PRE_PASS},
+    plan::{Load, PRE_PASS, Role, Step},
     platform::signal_name,
 };
 
 /// So many reports of the hardware are said in words; later ones are counted.
 const HARDWARE_REPORTS_SAID: u64 = 16;
+
+/// Whether a load has its cores work without a pause.
+fn is_steady(load: &str) -> bool {
+    let load = Load::named(load);
+    load.is_some_and(|load| matches!(load, Load::Solo | Load::Siblings | Load::Together) || load.active().is_some())
+}
 
 /// The verdict of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +60,8 @@ pub struct CoreOutcome {
     pub suspicions: Vec<String>,
     /// Work done and checked.
     pub evidence: BTreeMap<EvidenceKey, Evidence>,
+    /// How long it was to work in steps without a pause, by the plan, all its lanes; see [`Outcome::steady_share`].
+    pub steady_ns: u64,
     /// Clock readings: MHz → how often.
     pub clocks: BTreeMap<u32, u64>,
     /// How its waits went, by load.
@@ -205,7 +213,9 @@ impl Outcome {
                     Some(OpenStep { load: step.load.clone(), kernel: step.kernel.clone(), cores: step.cores.clone() });
             }
             Record::StepEnded { step } => {
-                self.standing.step_ends(*step);
+                if let Some(step) = self.standing.step_ends(*step) {
+                    self.step_was_had(&step);
+                }
                 self.open_step = None;
             }
             Record::Key { id, key } => {
@@ -295,6 +305,32 @@ impl Outcome {
             | Record::ProbeEnded { .. } => {}
         }
         self.tuned.apply(record, &self.standing.keys);
+    }
+
+    /// Adds up how long each core was to work in steps without a pause, all its lanes.
+    fn step_was_had(&mut self, step: &Step) {
+        let Some(run) = &self.run else { return };
+        if !is_steady(&step.load) || step.chase.is_some() || step.times.is_some() {
+            return;
+        }
+        for core in run.machine.cores.iter().filter(|core| step.role_of(core.core) == Role::Tested) {
+            if step.cores.contains(&core.core) {
+                let lanes = if step.siblings { core.testable.len() } else { 1 };
+                let steady_ns = &mut self.cores.entry(core.core).or_default().steady_ns;
+                *steady_ns = steady_ns.saturating_add((step.seconds * 1e9) as u64 * lanes as u64);
+            }
+        }
+    }
+
+    /// Of the time in which cores were to work without a pause, the part in which they did; `None` where there was none.
+    pub fn steady_share(&self) -> Option<f64> {
+        let (mut had, mut used) = (0u64, 0u64);
+        for own in self.cores.values() {
+            had = had.saturating_add(own.steady_ns);
+            let steady = own.evidence.iter().filter(|(key, _)| is_steady(&key.load));
+            used = steady.fold(used, |used, (_, done)| used.saturating_add(done.cpu_ns));
+        }
+        (had > 0).then(|| used as f64 / had as f64)
     }
 
     /// The number of the next finding.

@@ -95,7 +95,7 @@ pub fn weigh(dead: &DeadRun, now: &Traces) -> Loss {
 /// Rules 1 to 6.
 fn other_cause(dead: &DeadRun, now: &Traces) -> Option<String> {
     if dead.supervisor_vanished {
-        return Some("the supervisor was ended while a worker and the machine lived on".into());
+        return Some("oddcore itself was killed; the machine lived on".into());
     }
     let (Some(old), Some(new)) = (known(&dead.boot), known(&now.boot)) else {
         return Some(
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_excuses_the_cores() {
         let table: [(&str, &str, Change); 15] = [
-            ("a worker's record", "supervisor was ended", |dead, _| dead.supervisor_vanished = true),
+            ("a worker's record", "oddcore itself was killed", |dead, _| dead.supervisor_vanished = true),
             ("no boot then", "not known", |dead, _| dead.boot = None),
             ("no boot now", "not known", |_, now| now.boot = None),
             ("an empty id", "not known", |dead, _| set_boot(&mut dead.boot, " - ", Some(1000))),
@@ -209,7 +209,7 @@ mod tests {
                 now.signs = vec![sign(Some("aaaa1"), 7500)];
             }),
             ("a login after the end", "lived on", |_, now| now.signs = vec![sign(None, 6021)]),
-            ("a machine check does not change a worker's record", "supervisor was ended", |dead, now| {
+            ("a machine check does not change a worker's record", "oddcore itself was killed", |dead, now| {
                 dead.supervisor_vanished = true;
                 now.machine_checks = vec![check(5500)];
             }),

@@ -55,18 +55,20 @@ impl Standing {
         self.open = Some(step.clone());
     }
 
-    pub(super) fn step_ends(&mut self, number: u32) {
-        let Some(step) = self.open.take().filter(|step| step.step == number) else { return };
+    /// The step that ended, if it was the one that is known to have begun.
+    pub(super) fn step_ends(&mut self, number: u32) -> Option<Step> {
+        let step = self.open.take().filter(|step| step.step == number)?;
         match number.checked_sub(EXTRA_STEPS) {
             None => self.next_step = number.saturating_add(1),
             Some(_) => {
-                if let ([core], Some(kernel)) = (&step.cores[..], step.kernel) {
+                if let ([core], Some(kernel)) = (&step.cores[..], &step.kernel) {
                     self.lost.entry(*core).and_modify(|passed| {
-                        passed.insert(kernel);
+                        passed.insert(kernel.clone());
                     });
                 }
             }
         }
+        Some(step)
     }
 
     /// A step in which the machine was lost is not done again: its cores are tested alone instead.

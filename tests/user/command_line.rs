@@ -182,7 +182,7 @@ fn a_plan_says_whose_top_is_chased() {
 
 #[test]
 fn loads_that_cannot_be_had_are_refused_in_one_line() {
-    refuses(&["run", "--loads", "heavy"], "no such load in this version; there are: solo, gpu-wait");
+    refuses(&["run", "--loads", "heavy"], "no such load; there are: solo, gpu-wait");
     refuses(&["run", "--loads", "aggressor", "--cores", "0"], "cannot be had here: it takes 2 cores");
     refuses(
         &["run", "--loads", "resonance", "--kernels", "gemm-*"],

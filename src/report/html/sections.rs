@@ -10,7 +10,7 @@ use crate::{
         CoreReport, Report, diagnosis, machine as machine_text,
         meaning::{self, short},
         tested::Tested,
-        text::{errors, si, verdict},
+        text::{errors, si, verdict_of},
     },
     verdict::duration,
 };
@@ -46,7 +46,7 @@ pub fn cores(report: &Report) -> Markup {
                         @for core in &report.cores {
                             tr {
                                 th scope="row" { (short(report, core)) }
-                                td { (badge(core.verdict, &verdict(core.verdict, Tested::of(core).by_all()))) @if let Some(why) = &core.reason { br; span.small { (why) } } }
+                                td { (badge(core.verdict, &verdict_of(report, core))) @if let Some(why) = &core.reason { br; span.small { (why) } } }
                                 td.number.wrong[errors(core) > 0] { (errors(core)) }
                                 td { (ratio(core.multiplier.top)) }
                                 td { (Tested::of(core).text()) }
