@@ -68,8 +68,17 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &chosen)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let beside = beside(&args, &machine, core)?;
-    if args.fault == Fault::AboveClock && args.above.is_none() {
-        return Err(CliError::Usage("--fault above-clock: say which clock, like --above 5800".into()));
+    match args.above {
+        None if args.fault == Fault::AboveClock => {
+            return Err(CliError::Usage("--fault above-clock: say which clock, like --above 5800".into()));
+        }
+        Some(mhz) if !mhz.is_finite() || mhz <= 0.0 => {
+            return Err(CliError::Usage(format!("--above {mhz}: not a clock in MHz; write it like --above 5800")));
+        }
+        Some(mhz) if args.fault != Fault::AboveClock => {
+            return Err(CliError::Usage(format!("--above {mhz}: goes with --fault above-clock only")));
+        }
+        _ => {}
     }
     let injection = Injection {
         kernel: kernel.clone(),
@@ -87,6 +96,10 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let job = Job { drill: Some(drill.clone()), ..Job::asked("drill", request, args.place) };
     let outcome = job.carry_out(machine, not_tested)?;
     let astray = outcome.findings.iter().any(|f| f.core.is_some_and(|blamed| blamed != core));
+    if !astray && outcome.ended.is_none() {
+        // Broken off: it says nothing of the build.
+        return Ok(outcome.exit_code());
+    }
     if astray || !outcome.findings.iter().any(|finding| drill.is(finding)) {
         let what = if astray { "another core was blamed" } else { "the injected fault was not found" };
         return Err(CliError::Usage(format!("the drill failed: {what}; do not trust this build on this machine")));

@@ -19,7 +19,7 @@ use super::{
     tune::Tune,
 };
 use crate::{
-    journal::{find_run, newest_runs, runs_folder, supervisor_vanished},
+    journal::{JOURNAL_FILE, find_run, newest_runs, opening, runs_folder, supervisor_vanished},
     machine::{Machine, name, traces},
     plan::{SECONDS_MAX, Tuning},
     platform,
@@ -111,14 +111,23 @@ fn again(found: &Found, tuning: &Tuning, machine: &Machine, root: Option<&Path>)
     Tune::again(machine, &found.run.cores, tuning)
 }
 
-/// Sets back what a tuning that died left capped, if it was the newest run. A run that is at work is not to be tuned beside.
+/// Sets back what tunings that died left capped. With `alone` nothing may be at work that is or caps: a tuning is neither
+/// done beside the newest run nor beside another tuning.
 pub fn restore_what_was_left_capped(runs: Option<&Path>, alone: bool) -> Result<(), CliError> {
-    let newest = runs_folder(runs).ok().and_then(|runs| newest_runs(&runs).into_iter().next());
-    match newest.map(|folder| aftermath::open(&folder, SHORT_PATIENCE)) {
-        Some(Ok(mut found)) => say_what_was_restored(&mut found),
-        Some(Err(error @ AftermathError::InUse { .. })) if alone => Err(error.into()),
-        _ => Ok(()),
+    let Ok(runs) = runs_folder(runs) else { return Ok(()) };
+    for (n, folder) in newest_runs(&runs).into_iter().enumerate() {
+        let caps = opening(&folder.join(JOURNAL_FILE)).is_some_and(|run| run.plan.capping().is_some());
+        let in_the_way = alone && n == 0;
+        if !caps && !in_the_way {
+            continue;
+        }
+        match aftermath::open(&folder, SHORT_PATIENCE) {
+            Ok(mut found) => say_what_was_restored(&mut found)?,
+            Err(error @ AftermathError::InUse { .. }) if alone => return Err(error.into()),
+            Err(_) => {}
+        }
     }
+    Ok(())
 }
 
 fn say_what_was_restored(found: &mut Found) -> Result<(), CliError> {

@@ -135,6 +135,9 @@ fn restore_on_panic(root: &Root, kept: &[(u32, u32)]) {
 
 /// Refuses what the shell could not run.
 pub fn check_beside(command: Option<&str>) -> Result<(), CliError> {
+    if command.is_some_and(|command| command.trim().is_empty()) {
+        return Err(CliError::Usage("--beside: which program? Write a line for the shell".into()));
+    }
     match command.and_then(platform::shell_objects) {
         Some(why) => Err(CliError::Usage(format!("--beside: cannot be started: {why}"))),
         None => Ok(()),

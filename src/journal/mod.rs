@@ -105,6 +105,14 @@ pub fn read(path: &Path) -> Result<Read, JournalError> {
     read_from(&name, BufReader::new(file))
 }
 
+/// What the journal at this path begins with; `None` if that cannot be read.
+pub fn opening(path: &Path) -> Option<record::RunStarted> {
+    match FrameReader::new(BufReader::new(File::open(path).ok()?)).read::<Record>() {
+        Ok(Some(Record::RunStarted(run))) => Some(*run),
+        _ => None,
+    }
+}
+
 /// Reads a journal that `name` stands for in errors.
 pub fn read_from(name: &str, source: impl BufRead) -> Result<Read, JournalError> {
     let name = name.to_owned();

@@ -130,7 +130,7 @@ mod tests {
             core.kind = kind;
             core.top_mhz = mhz.map(|mhz| RatedClock { mhz, known: source.rank() == 0, source });
         }
-        crate::machine::labels::give(&mut machine.cores, "", &[]);
+        crate::machine::labels::give(&mut machine.cores, "", &[], true);
         machine
     }
 

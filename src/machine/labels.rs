@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Core, Kind, cpuid::Told, format_cpu_list};
 
-/// Gives every core its short name, its label and its APIC ids; those that the OS does not tell, as the CPU does.
-pub fn give(cores: &mut [Core], cpuinfo: &str, told: &[Told]) {
+/// Gives every core its short name, its label and its APIC ids; those that the OS does not tell, as the CPU does. `all` if no
+/// core is missing among them: the firmware's number of a core is known only then.
+pub fn give(cores: &mut [Core], cpuinfo: &str, told: &[Told], all: bool) {
     let mut apic: BTreeMap<u32, u32> = told.iter().filter_map(|told| Some((told.cpu, told.apic?))).collect();
     apic.extend(apic_ids(cpuinfo));
-    let bios = bios_numbers(cores, &apic);
+    let bios = if all { bios_numbers(cores, &apic) } else { vec![None; cores.len()] };
     let mut counts: BTreeMap<char, u32> = BTreeMap::new();
     for (core, bios) in cores.iter_mut().zip(bios) {
         let letter = match core.kind {

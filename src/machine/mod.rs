@@ -217,7 +217,13 @@ fn read_with(root: &Root, allowed: &[u32], told: &[cpuid::Told]) -> Result<Machi
     // A hypervisor keeps such registers to itself.
     let has_limits = vendor == "GenuineIntel" && !virtual_machine;
     rated::read(root, has_limits, &mut cores, told, &mut missing);
-    labels::give(&mut cores, &cpuinfo, told);
+    labels::give(&mut cores, &cpuinfo, told, offline.is_empty());
+    if !offline.is_empty() {
+        notes.push(format!(
+            "CPUs {} are offline: cores are counted without them, so that the firmware may number them otherwise",
+            format_cpu_list(&offline)
+        ));
+    }
     cpuid::cross_check(&cores, told, &mut notes);
     let mut sensors = sensors::survey(root, &cores, &mut missing);
     if root.is_real() {

@@ -13,6 +13,9 @@ const TURBO_RATIO_LIMIT: u32 = 0x1ad;
 const SECONDARY_TURBO_RATIO_LIMIT: u32 = 0x650;
 /// What ratios count in.
 const RATIO_MHZ: f64 = 100.0;
+/// What no core's clock lies outside of, MHz: anything else is garbage.
+const MHZ_MIN: f64 = 100.0;
+const MHZ_MAX: f64 = 20_000.0;
 
 /// A clock as told, and how far that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,12 +94,14 @@ impl Source {
 
 /// Ranks the cores by the firmware's highest performance, which is higher for favoured cores.
 pub fn favour(root: &Root, cores: &mut [Core], missing: &mut Vec<String>) {
-    let highest = |core: &Core| -> Option<u32> {
-        let first = *core.cpus.first()?;
-        let ranking = || root.number(&of_cpu(first, "cpufreq/amd_pstate_prefcore_ranking"));
-        ranking().or_else(|| root.number(&of_cpu(first, "acpi_cppc/highest_perf")))
-    };
-    rank_favoured(cores, highest, "acpi_cppc/highest_perf", missing);
+    rank_favoured(cores, |core| favour_of(root, core), "acpi_cppc/highest_perf", missing);
+}
+
+/// The firmware's word on how high a core goes, to be compared with that of others only.
+fn favour_of(root: &Root, core: &Core) -> Option<u32> {
+    let first = *core.cpus.first()?;
+    let ranking = || root.number(&of_cpu(first, "cpufreq/amd_pstate_prefcore_ranking"));
+    ranking().or_else(|| root.number(&of_cpu(first, "acpi_cppc/highest_perf")))
 }
 
 /// Ranks the cores by a figure, from that source, which is higher for favoured cores.
@@ -162,14 +167,17 @@ pub fn read(root: &Root, has_limits: bool, cores: &mut [Core], told: &[Told], mi
 }
 
 fn all_of<const N: usize>(sources: [(Source, Option<f64>); N]) -> Vec<RatedClock> {
-    sources.into_iter().filter_map(|(source, mhz)| Some(RatedClock::told(source, mhz?))).collect()
+    let sane = |mhz: &f64| (MHZ_MIN..=MHZ_MAX).contains(mhz);
+    sources.into_iter().filter_map(|(source, mhz)| Some(RatedClock::told(source, mhz.filter(sane)?))).collect()
 }
 
 /// The ratio that this core can reach. The limit is that of the best cores: a large core less favoured may have less.
 fn ratio_limit(root: &Root, cores: &[Core], at: usize) -> Option<f64> {
     let core = &cores[at];
+    // Of one core alone the limit is that of the most favoured. Where one's favour is not told, that may be it.
     let like = cores.iter().filter(|other| other.kind == core.kind);
-    if core.favoured_rank > like.map(|other| other.favoured_rank).min()? {
+    let favours: Option<Vec<u32>> = like.map(|other| favour_of(root, other)).collect();
+    if favour_of(root, core) < favours?.into_iter().max() {
         return None;
     }
     let register = if core.kind == Kind::Efficiency { SECONDARY_TURBO_RATIO_LIMIT } else { TURBO_RATIO_LIMIT };

@@ -59,7 +59,7 @@ pub fn read(
     };
     rank_favoured(&mut cores, class, "the scheduling class of CPU sets", &mut missing);
     give_clocks(answers, &mut cores, told, &mut missing);
-    labels::give(&mut cores, "", told);
+    labels::give(&mut cores, "", told, true);
     cpuid::cross_check(&cores, told, &mut notes);
     let capped: Vec<u32> = relations::read_power(&answers.power)
         .iter()

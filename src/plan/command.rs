@@ -57,7 +57,7 @@ pub struct CommandRequest {
 impl CommandRequest {
     /// How long so many runs on each core under each load take.
     pub fn seconds_of(machine: &Machine, cores: &[u32], loads: &[Load], times: u32, once_s: f64) -> f64 {
-        let field = Field::of(machine, cores);
+        let field = Field::of(machine, cores, &[]);
         let groups: usize = loads.iter().map(|&load| field.groups(load, 1).len()).sum();
         groups as f64 * f64::from(times) * once_s
     }
@@ -88,7 +88,7 @@ pub struct CommandRounds<'a> {
 impl<'a> CommandRounds<'a> {
     /// All of them, the pre-pass before the first.
     pub fn of(request: &'a CommandRequest, machine: &Machine) -> Self {
-        let field = Field::of(machine, &request.cores);
+        let field = Field::of(machine, &request.cores, &[]);
         Self { request, field, round: 0, left_s: request.seconds, next_step: 0 }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Load;
+use super::{Expected, Load};
 use crate::machine::{Core, Machine};
 
 /// So many keep one core company at most: on the largest machines more of them share nothing with it.
@@ -36,10 +36,12 @@ impl Group {
 }
 
 impl Field {
-    /// Of these cores of a machine.
-    pub fn of(machine: &Machine, cores: &[u32]) -> Self {
+    /// Of these cores of a machine; a multiplier that is expected of a core is its top.
+    pub fn of(machine: &Machine, cores: &[u32], expect: &[Expected]) -> Self {
         let known: HashMap<u32, &Core> = machine.cores.iter().map(|core| (core.core, core)).collect();
-        let clock = |core: &u32| known.get(core).and_then(|c| c.top_mhz.as_ref()).map_or(0, |top| top.mhz as u64);
+        let told = |core: &u32| known.get(core)?.top_mhz.as_ref().map(|top| machine.multiplier(top.mhz));
+        let expected: HashMap<u32, u32> = expect.iter().map(|one| (one.core, one.multiplier)).collect();
+        let clock = |core: &u32| u64::from(expected.get(core).copied().or_else(|| told(core)).unwrap_or(0));
         let rank = |core: &u32| known.get(core).and_then(|c| c.favoured_rank).unwrap_or(u32::MAX);
         let mut order = cores.to_vec();
         order.sort_by_key(|core| (std::cmp::Reverse(clock(core)), rank(core), *core));

@@ -7,7 +7,7 @@ use super::{Expect, Load, glob, parse_duration};
 use crate::platform::Priority;
 
 /// Names that are taken.
-const RESERVED: [&str; 4] = ["quick", "standard", "overnight", "drill"];
+const RESERVED: [&str; 6] = ["quick", "standard", "overnight", "drill", "tune", "exec"];
 /// The keys there are.
 const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image, beside, priority, lower-on-finding";
 /// The longest name.

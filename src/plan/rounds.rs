@@ -89,7 +89,7 @@ pub fn quick_seconds(request: &Request, machine: &Machine) -> f64 {
 
 /// Why a load cannot be had from these cores.
 pub fn lacks(machine: &Machine, cores: &[u32], load: Load) -> Option<String> {
-    load.lacks(&Field::of(machine, cores))
+    load.lacks(&Field::of(machine, cores, &[]))
 }
 
 /// Natural times: what a round lasts that nothing cuts short.
@@ -113,6 +113,8 @@ impl Times<'_> {
             Load::Solo if self.proves(load, group) => 2.0 * PROVE_KIND_S,
             Load::Solo => SOLO_S,
             Load::Together => ALL_S.max(TOGETHER_STEP_S * self.kernels as f64),
+            // One job for all of them: each core has its time.
+            Load::Hop | Load::Migrated => ALL_S.max(GROUP_S * group.tested.len() as f64),
             _ if group.tested.len() == self.field.order.len() && group.tested.len() > 1 => ALL_S,
             _ => GROUP_S,
         }
@@ -158,7 +160,7 @@ pub struct Rounds<'a> {
 impl<'a> Rounds<'a> {
     /// All of them, the pre-pass before the first.
     pub fn of(request: &'a Request, machine: &Machine) -> Self {
-        let (field, deck) = (Field::of(machine, &request.cores), Deck::of(&request.kernels));
+        let (field, deck) = (Field::of(machine, &request.cores, &request.expect), Deck::of(&request.kernels));
         let prove = prove::to_prove(request, machine);
         Self { request, field, deck, prove, round: 0, left_s: request.seconds, next_step: 0 }
     }
