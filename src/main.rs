@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use oddcore::machine::name;
+use oddcore::{cli, machine::name};
 
 fn main() -> ExitCode {
-    let cli = oddcore::cli::Cli::parse();
-    match oddcore::cli::main(cli) {
+    match cli::parse().and_then(cli::main) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             // One line, whatever a file is called.

@@ -5,7 +5,7 @@ mod played;
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -13,7 +13,10 @@ use std::{
 use oddcore::{
     journal::Store,
     machine::hardware_log::HardwareNews,
-    verdict::{CoreVerdict, Outcome, catches},
+    plan::Step,
+    report::morning,
+    supervisor::seams::View,
+    verdict::{Amendment, CoreVerdict, Finding, Outcome, catches},
 };
 use played::{Manner, Nowhere, Play, RIGHT};
 
@@ -51,6 +54,73 @@ fn a_days_journal_stays_below_20_mb() {
         assert!((1_000_000..20_000_000).contains(&bytes), "{cores} cores: {bytes} bytes a day");
         println!("{cores} cores: {bytes} bytes a day");
     }
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Store for Memory {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps the summaries as they are shown.
+#[derive(Default)]
+struct Reader(Vec<String>);
+
+impl View for Reader {
+    fn step(&mut self, _: &Step) {}
+    fn tick(&mut self, _: &Outcome, _: f64) {}
+    fn finding(&mut self, _: &Finding) {}
+    fn amended(&mut self, _: &Finding, _: &Amendment) {}
+    fn note(&mut self, _: &str) {}
+
+    fn morning(&mut self, outcome: &Outcome) {
+        self.0.push(morning::render(outcome));
+    }
+}
+
+#[test]
+fn each_morning_and_a_long_runs_end_are_summed_up_and_told_again_from_the_journal() {
+    let (memory, mut reader) = (Memory::default(), Reader::default());
+    // From midnight to noon of the day after, in the time of the played clock.
+    let play = Play {
+        manners: &[RIGHT, Manner { wrong_golden: 1, ..RIGHT }],
+        seconds: 36.0 * 3600.0,
+        store: Box::new(memory.clone()),
+        so_far: None,
+        view: &mut reader,
+        until_s: None,
+        hardware: HardwareNews::default(),
+    };
+    let outcome = play.run();
+    let days: Vec<(&str, bool)> = outcome.mornings.iter().map(|summed| (summed.day.as_str(), summed.ends)).collect();
+    assert_eq!(days, [("2026-01-01", false), ("2026-01-02", false), ("2026-01-02", true)]);
+    assert!(outcome.mornings[0].at.starts_with("2026-01-01T07:00:0"), "{:?}", outcome.mornings[0]);
+    let [first, second, last] = &reader.0[..] else { panic!("{:?}", reader.0) };
+    assert!(first.starts_with("Morning of 2026-01-01 (2026-01-01T07:00:0"), "{first}");
+    for said in ["FAIL: C1 ", "it goes on", "findings since the start:", "Do: ", " PASS"] {
+        assert!(first.contains(said), "{said}: {first}");
+    }
+    assert!(second.contains(" since 2026-01-01T07:00:0"), "{second}");
+    assert!(last.contains("its end"), "{last}");
+    assert!(reader.0.iter().all(|text| text.lines().all(|line| line.chars().count() <= 80)), "{first}");
+    let bytes = memory.0.lock().expect("no panic").clone();
+    let records = oddcore::journal::read_from("memory", &bytes[..]).expect("ours").records;
+    assert_eq!(morning::of_all(&records), reader.0);
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        morning::keep(folder.path(), &outcome, last).expect("writable");
+    }
+    let kept = std::fs::read_to_string(folder.path().join("morning-2026-01-02.txt")).expect("kept");
+    assert_eq!(kept, format!("{last}{last}"), "one after the other");
 }
 
 /// A run that ends by its evidence, in a year at the latest.

@@ -18,7 +18,7 @@ use oddcore::{
     platform::{ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, Supervisor,
-        host::{Event, WorkerHost},
+        host::{Event, ROVER, WorkerHost},
         seams::Clock,
     },
     verdict::{
@@ -63,14 +63,23 @@ impl Programs {
         let mut done = 0;
         while runs.times.map_or(done == 0 || self.now.get() < runs.deadline_ns, |times| done < times) {
             let number = self.runs.entry(core).or_default();
-            let result = self.cores[core as usize](*number);
+            // One that goes from core to core is on two of them by turns, and every third time too short to be moved.
+            let first = (*number % self.cores.len() as u64) as u32;
+            let on: Vec<u32> = match core {
+                ROVER if *number % 3 == 2 => vec![first],
+                ROVER => vec![first, (first + 1) % self.cores.len() as u32],
+                _ => vec![core],
+            };
+            let result = on.iter().map(|&core| self.cores[core as usize](*number)).find(|result| *result != right(0));
+            let result = result.unwrap_or_else(|| right(0));
             *number += 1;
             done += 1;
             self.now.set(self.now.get() + ONCE_NS);
             let ran = Ran {
                 ticket: runs.ticket,
-                cpu: core,
-                affinity: vec![core],
+                cpu: on[0],
+                stays: on.iter().map(|&core| (core, ONCE_NS / on.len() as u64)).collect(),
+                affinity: vec![*on.last().expect("one at least")],
                 result,
                 cpu_ns: ONCE_NS,
                 own_ns: 2,
@@ -138,11 +147,15 @@ impl Clock for PlayedClock {
 
 /// A run of five times on each core, alone and together.
 fn run(cores: &[Gives]) -> Outcome {
+    run_under(&[Load::Solo, Load::Together], cores)
+}
+
+fn run_under(loads: &[Load], cores: &[Gives]) -> Outcome {
     let numbers: Vec<u32> = (0..cores.len() as u32).collect();
     let plan = Plan::Command(CommandRequest {
         program: Program { argv: vec!["/bin/program".into()], folder: "/".into(), files: vec![] },
         cores: numbers.clone(),
-        loads: vec![Load::Solo, Load::Together],
+        loads: loads.to_vec(),
         seconds: 1.0,
         times: Some(5),
         once_s: ONCE_NS as f64 * 1e-9,
@@ -264,4 +277,40 @@ fn what_ends_a_program_from_outside_is_no_cores() {
     let outcome = run(&[right, killed]);
     assert_eq!(verdicts(&outcome), (vec![Pass, Pass], 0));
     assert!(outcome.notes.iter().any(|note| note.contains("SIGKILL ended program from outside")), "{outcome:?}");
+}
+
+#[test]
+fn a_run_that_was_on_several_cores_is_evidence_for_each_and_accuses_all() {
+    let outcome = run_under(&[Load::Migrated], &[right, right, right]);
+    assert_eq!(verdicts(&outcome), (vec![Pass; 3], 0));
+    let runs: Vec<(u64, u64)> = outcome
+        .cores
+        .values()
+        .map(|core| {
+            let hopping = core.evidence.iter().filter(|(key, _)| key.load == "hop-migrated");
+            hopping.fold((0, 0), |(runs, ns), (_, done)| (runs + done.iterations, ns + done.kernel_ns))
+        })
+        .collect();
+    // Five times as many runs as cores; of the 15, ten were on two cores.
+    assert_eq!(runs.iter().map(|(runs, _)| runs).sum::<u64>(), 25, "{runs:?}");
+    assert_eq!(runs.iter().map(|(_, ns)| ns).sum::<u64>(), 15 * ONCE_NS, "{runs:?}");
+    let multipliers = |alone: bool| {
+        outcome
+            .cores
+            .values()
+            .flat_map(|core| core.evidence.keys())
+            .any(|key| key.load == "hop-migrated" && key.multiplier.is_some() == alone)
+    };
+    assert!(multipliers(true) && multipliers(false), "the clock of the first core is not that of the second");
+
+    // The tenth run is on cores 1 and 2, the eleventh on core 2 alone.
+    let outcome = run_under(&[Load::Migrated], &[right, right, |n| gives(if n == 10 { 8 } else { 7 })]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Suspect, Suspect], 3));
+    let [finding] = &outcome.findings[..] else { panic!("{:?}", outcome.findings) };
+    assert_eq!((finding.core, &finding.suspects[..], finding.cpu), (None, &[1, 2][..], None));
+    assert!(finding.detail.contains("moved from core to core"), "{finding:?}");
+    let outcome = run_under(&[Load::Migrated], &[right, right, |n| gives(if n == 11 { 8 } else { 7 })]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Pass, Fail], 1));
+    let first = &outcome.findings[0];
+    assert_eq!((first.core, first.cpu, first.load.as_str()), (Some(2), Some(2), "hop-migrated"));
 }

@@ -41,8 +41,8 @@ pub struct ExecArgs {
     /// Which cores, like 0-7,!4.
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
-    /// Which loads: solo, siblings, active-2, active-3, active-4, active-8 (or active-n for these four), together; without it
-    /// solo and together.
+    /// Which loads: solo, siblings, active-2, active-3, active-4, active-8 (or active-n for these four), hop (the program is moved
+    /// from core to core as it runs), together; without it solo and together.
     #[arg(long, value_name = "LOAD,...")]
     loads: Option<String>,
     /// How long, like 90s, 10m, 8h; about a minute without it.
@@ -84,6 +84,10 @@ pub fn exec(args: ExecArgs) -> Result<u8, CliError> {
 }
 
 fn loads(wanted: Option<&str>, machine: &Machine, cores: &[u32]) -> Result<Vec<Load>, CliError> {
+    // Of all that hops, a program does only this.
+    let moved = |name| if name == Load::Hop.name() { Load::Migrated.name() } else { name };
+    let wanted = wanted.map(|wanted| wanted.split(',').map(|name| moved(name.trim())).collect::<Vec<_>>().join(","));
+    let wanted = wanted.as_deref();
     for name in wanted.iter().flat_map(|wanted| wanted.split(',')).map(str::trim) {
         if let Some(why) = Load::named(name).and_then(CommandRequest::lacks) {
             return Err(CliError::Usage(format!("--loads {name}: {why}")));
@@ -152,6 +156,8 @@ pub struct WorkerExecArgs {
     #[arg(long)]
     folder: String,
     #[arg(long)]
+    roams: bool,
+    #[arg(long)]
     file: Vec<String>,
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -167,7 +173,7 @@ pub fn start_worker(args: WorkerExecArgs) -> Result<u8, CliError> {
         run: args.run,
         session: args.session,
         baton: None,
-        roams: false,
+        roams: args.roams,
         priority: Priority::Normal,
         drill: None,
     };

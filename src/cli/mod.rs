@@ -171,6 +171,20 @@ struct WorkerArgs {
     model_reaches: Option<f64>,
 }
 
+/// Reads the command line; help and the version are printed, and end the program.
+pub fn parse() -> Result<Cli, CliError> {
+    Cli::try_parse().map_err(|error| if error.use_stderr() { CliError::Usage(one_line(&error)) } else { error.exit() })
+}
+
+/// A refusal of clap's as one of ours: without its usage, and in one line.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let said: Vec<&str> = what.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join(" ");
+    format!("{}; --help says more", said.strip_prefix("error: ").unwrap_or(&said))
+}
+
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.
 pub fn main(cli: Cli) -> Result<u8, CliError> {
     match cli.command {

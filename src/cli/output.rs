@@ -63,6 +63,15 @@ impl JsonTarget {
     }
 }
 
+/// Prints lines for people to standard output.
+pub fn print(lines: &str) {
+    let lines = name::visible(lines);
+    let lines = if console::colors_enabled() { colour::painted(&lines) } else { lines };
+    // A reader that has heard enough is no error.
+    let mut out = std::io::stdout();
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Checks that a file can be written, leaving nothing behind.
 pub fn try_out(path: &Path) -> Result<(), CliError> {
     let error = |source| CliError::Write { path: path.display().to_string(), source };

@@ -35,6 +35,7 @@ pub fn complete(mut args: RunArgs) -> Result<(String, RunArgs), CliError> {
     args.beside = args.beside.or(profile.beside);
     args.priority = args.priority.or(profile.priority);
     args.lower_on_finding |= profile.lower_on_finding.unwrap_or_default();
+    args.place.morning = args.place.morning.or(profile.morning);
     Ok((profile.name, args))
 }
 

@@ -7,10 +7,11 @@ use clap::Args;
 use super::{
     CliError,
     files::{FileArgs, Files},
+    output,
 };
 use crate::{
     journal::{self, JOURNAL_FILE, find_run},
-    report::{Report, compare::Comparison},
+    report::{Report, compare::Comparison, morning},
     verdict::Outcome,
 };
 
@@ -26,12 +27,18 @@ pub struct ReportArgs {
     /// Write the report as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Show the summaries of the run's mornings, as they were made, instead of the report.
+    #[arg(long, conflicts_with_all = ["json", "html", "junit", "prometheus", "format"])]
+    mornings: bool,
     #[command(flatten)]
     files: FileArgs,
 }
 
 /// Reads a run again, or compares two; 0 if they can be read.
 pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
+    if args.mornings {
+        return mornings(args);
+    }
     let find = |run: Option<&String>| find_run(args.runs.as_deref(), run.map(String::as_str));
     match &args.run[..] {
         [a, b] => {
@@ -45,6 +52,21 @@ pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
             Files::open(args.json.as_deref(), &args.files)?.finish(&outcome, &folder)?;
         }
     }
+    Ok(0)
+}
+
+/// The summaries of one run.
+fn mornings(args: &ReportArgs) -> Result<u8, CliError> {
+    let ([] | [_]) = &args.run[..] else {
+        return Err(CliError::Usage("--mornings are of one run; name only one".into()));
+    };
+    let folder = find_run(args.runs.as_deref(), args.run.first().map(String::as_str))?;
+    let summaries = morning::of_all(&journal::read(&folder.join(JOURNAL_FILE))?.records);
+    if summaries.is_empty() {
+        let folder = folder.display();
+        return Err(CliError::Usage(format!("{folder}: no summary was made; oddcore report shows the run as a whole")));
+    }
+    output::print(&summaries.join("\n"));
     Ok(0)
 }
 

@@ -91,6 +91,7 @@ pub fn resume(args: ResumeArgs) -> Result<u8, CliError> {
     let changes = machine.changes_since(&found.run.machine);
     let mut run = found.run;
     run.machine = run.machine.with_cpus_of(&machine);
+    run.morning = args.place.morning.unwrap_or(run.morning);
     let number = found.outcome.standing.sessions + 1;
     let so_far = SoFar { outcome: found.outcome, boot: machine.boot, changes };
     let (root, bell) = (root_of(args.place.root.as_deref()), args.place.bell);

@@ -19,7 +19,7 @@ use crate::{
         record::{JOURNAL_VERSION, NotTested, RunStarted},
     },
     machine::{self, Machine, Root},
-    plan::{self, CommandRequest, Load, Plan, Request, SEED_FORM},
+    plan::{self, CommandRequest, Load, Morning, Plan, Request, SEED_FORM},
     platform::{self, Priority},
     supervisor::{
         Drill,
@@ -102,6 +102,9 @@ pub struct PlaceArgs {
     /// Ring the terminal's bell at a finding.
     #[arg(long)]
     pub bell: bool,
+    /// When of each day to sum up what was seen so far, by local time; or off. Without it 07:00.
+    #[arg(long, value_name = "HH:MM")]
+    pub morning: Option<Morning>,
 }
 
 /// A seed, decimal or hexadecimal.
@@ -252,6 +255,7 @@ impl Job {
             images,
             beside: self.beside,
             priority: self.priority,
+            morning: self.place.morning.unwrap_or_default(),
             plan: self.plan,
         };
         let journal = Journal::begin(Box::new(store), &run).map_err(|source| {

@@ -60,7 +60,7 @@ impl Session {
             (None, None) => format!("Profile {}", self.run.profile),
         };
         let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.standing.next_step);
-        let mut screen = Screen::new(&self.run, next_step, &what, self.bell);
+        let mut screen = Screen::new(&self.run, next_step, &what, self.bell, self.folder.clone());
         let images: Vec<PathBuf> = self.run.images.iter().map(PathBuf::from).collect();
         let sizes = images.iter().map(|path| picture::size(path)).collect::<Result<_, _>>()?;
         let folder = self.folder.clone();

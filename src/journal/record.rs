@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Boot, Machine},
-    plan::{ChaseState, Plan, Step},
+    plan::{ChaseState, Morning, Plan, Step},
     platform::Priority,
     verdict::{Amendment, Class, Finding, Hex, LossReason},
 };
@@ -215,6 +215,16 @@ pub enum Record {
         /// Whether we ended it.
         stopped: bool,
     },
+    /// What was seen so far is to be summed up; synced.
+    Morning {
+        /// When, RFC 3339.
+        at: String,
+        /// The local day, `2026-11-25`.
+        day: String,
+        /// Whether it is the run's end that the summary is for.
+        #[serde(default)]
+        ends: bool,
+    },
     /// The run is asked to stop; synced at once.
     Interrupted {
         /// When, RFC 3339.
@@ -285,6 +295,9 @@ pub struct RunStarted {
     /// The workers'.
     #[serde(default)]
     pub priority: Priority,
+    /// When of a day it is summed up.
+    #[serde(default)]
+    pub morning: Morning,
     /// The plan.
     pub plan: Plan,
 }

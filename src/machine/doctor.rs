@@ -46,13 +46,14 @@ impl Check {
 }
 
 /// How to have more, by the name under which a thing is missed.
-const REMEDIES: [(&str, &str); 9] = [
+const REMEDIES: [(&str, &str); 10] = [
     ("temperature", "load the CPU's driver, as root: modprobe coretemp (Intel) or k10temp (AMD)"),
     ("core voltage", "load the driver of the board's monitoring chip (sensors-detect of lm-sensors names it)"),
     ("package power", "run as root, or let everybody read it: chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"),
     ("perf cycles", "as root: sysctl kernel.perf_event_paranoid=2"),
     ("APERF", "as root: modprobe msr, then run oddcore as root"),
     ("turbo ratio limits", "as root: modprobe msr, then run oddcore as root"),
+    ("rasdaemon's database", "run as root, or leave its journal_mode as rasdaemon sets it"),
     ("machine checks", "run as root, or join the group that may read /var/log/kern.log (adm on Debian)"),
     ("top clocks", "say them with --expect, like --expect 4,5=60x,rest=57x"),
     ("capping clocks", "run oddcore tune as root, with a cpufreq driver that has scaling_max_freq"),

@@ -1,10 +1,12 @@
-//! What the hardware reports while a run goes on: machine checks in the kernel's log, and the memory controllers' counts of
-//! errors (EDAC). Only what is new since the run began is told. Whose core it was is in the record, not in what was tested.
+//! What the hardware reports while a run goes on: machine checks in the kernel's log and in rasdaemon's database, and the memory
+//! controllers' counts of errors (EDAC). Only what is new since the run began is told, and what both tell, once. Whose core it was is
+//! in the record, not in what was tested.
 
 use std::collections::BTreeMap;
 
 use super::{
     Root,
+    rasdaemon::{DATABASE, Records},
     traces::{MachineCheck, kernel_log::machine_checks},
 };
 use crate::platform::KernelMessages;
@@ -16,6 +18,9 @@ const EDAC: &str = "/sys/devices/system/edac/mc";
 const BYTES_MAX: u64 = 1 << 20;
 /// What every line of a machine check has.
 const MARK: &str = "[Hardware Error]: ";
+/// Two reports so many seconds apart may be of the same event; so many are kept to be held against later ones.
+const SAME_WITHIN_S: u64 = 60;
+const KEPT: usize = 256;
 
 /// What is new.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +49,8 @@ pub struct HardwareLog {
     source: Source,
     /// Lines of a machine check whose last may be still to come.
     pending: String,
+    records: Records,
+    told: Told,
     counts: BTreeMap<String, (u64, u64)>,
 }
 
@@ -63,7 +70,8 @@ impl HardwareLog {
             Some(Source::File { path, read: root.size(path)? })
         };
         let source = kernel().or_else(file).unwrap_or(Source::None);
-        Self { counts: counts(root), root: root.clone(), source, pending: String::new() }
+        let (records, told) = (Records::follow(root), Told::default());
+        Self { counts: counts(root), root: root.clone(), source, pending: String::new(), records, told }
     }
 
     /// Where machine checks are read, or why they cannot be.
@@ -86,9 +94,11 @@ impl HardwareLog {
         let quiet = fresh.is_empty();
         self.pending.push_str(&fresh);
         let last_is_whole = self.pending.lines().next_back().is_some_and(|line| line.contains(": PROCESSOR "));
-        let checks =
+        let logged =
             if quiet || last_is_whole { machine_checks(&std::mem::take(&mut self.pending)) } else { Vec::new() };
-        HardwareNews { checks, memory: self.memory() }
+        let now_s = at.parse().map_or(0, jiff::Timestamp::as_second);
+        let recorded = self.records.news(now_s);
+        HardwareNews { checks: self.told.new_of(logged, recorded), memory: self.memory() }
     }
 
     /// New lines about machine checks.
@@ -125,6 +135,48 @@ impl HardwareLog {
     }
 }
 
+/// What one source told and the other has not yet: each event is counted once, whoever tells it first, and as often as one of them
+/// tells it.
+#[derive(Debug, Default)]
+struct Told {
+    logged: Vec<MachineCheck>,
+    recorded: Vec<MachineCheck>,
+}
+
+impl Told {
+    /// What was not told before by the other source.
+    fn new_of(&mut self, logged: Vec<MachineCheck>, recorded: Vec<MachineCheck>) -> Vec<MachineCheck> {
+        let mut fresh = unknown_to(&mut self.recorded, &mut self.logged, logged);
+        fresh.extend(unknown_to(&mut self.logged, &mut self.recorded, recorded));
+        fresh
+    }
+}
+
+/// Those checks that `other` does not know; they are kept in `own`.
+fn unknown_to(
+    other: &mut Vec<MachineCheck>,
+    own: &mut Vec<MachineCheck>,
+    checks: Vec<MachineCheck>,
+) -> Vec<MachineCheck> {
+    let is_known = |check: &MachineCheck| {
+        let known = other.iter().position(|told| is_the_same(told, check));
+        known.map(|known| other.remove(known)).is_some()
+    };
+    let (_, fresh): (Vec<_>, Vec<_>) = checks.into_iter().partition(is_known);
+    own.extend_from_slice(&fresh);
+    own.drain(..own.len().saturating_sub(KEPT));
+    fresh
+}
+
+/// Whether two sources may mean the same event. One that knows no CPU's number or APIC id is held against what it knows.
+fn is_the_same(a: &MachineCheck, b: &MachineCheck) -> bool {
+    let agree = |a: Option<u32>, b: Option<u32>| a.is_none() || b.is_none() || a == b;
+    (a.bank, a.status) == (b.bank, b.status)
+        && agree(a.apic, b.apic)
+        && agree(a.cpu, b.cpu)
+        && a.at_s.abs_diff(b.at_s) <= SAME_WITHIN_S
+}
+
 /// By memory controller: errors corrected and not, since the boot.
 fn counts(root: &Root) -> BTreeMap<String, (u64, u64)> {
     let of = |controller: &String| {
@@ -139,9 +191,15 @@ fn counts(root: &Root) -> BTreeMap<String, (u64, u64)> {
 pub fn survey(root: &Root, missing: &mut Vec<String>) -> Vec<String> {
     let log = HardwareLog::follow(root);
     let mut there = Vec::new();
-    match log.source() {
-        Ok(source) => there.push(format!("machine checks ({source})")),
-        Err(why) => missing.push(format!("machine checks: {why}")),
+    let records = Records::is_there(root);
+    match (log.source(), &records) {
+        (Ok(source), Ok(true)) => there.push(format!("machine checks ({source}, rasdaemon's database)")),
+        (Ok(source), _) => there.push(format!("machine checks ({source})")),
+        (Err(_), Ok(true)) => there.push("machine checks (rasdaemon's database)".to_owned()),
+        (Err(why), _) => missing.push(format!("machine checks: {why}")),
+    }
+    if let Err(why) = records {
+        missing.push(format!("rasdaemon's database: {DATABASE} {why}"));
     }
     match log.counts_memory() {
         true => there.push("memory errors (EDAC)".to_owned()),
@@ -153,7 +211,10 @@ pub fn survey(root: &Root, missing: &mut Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::traces::kernel_log::tests::printed;
+    use crate::machine::{
+        rasdaemon::tests::{of, record},
+        traces::kernel_log::tests::printed,
+    };
     use std::{fs, io::Write};
 
     const NOW: &str = "2026-01-02T03:04:05Z";
@@ -241,6 +302,50 @@ mod tests {
         let errors = MemoryErrors { controller: "mc0".into(), corrected: 3, uncorrected: 0 };
         assert_eq!(log.news(NOW).memory, [errors]);
         assert_eq!(log.news(NOW).memory, []);
+    }
+
+    #[test]
+    fn what_both_the_log_and_rasdaemon_tell_is_told_once_whoever_is_first() {
+        let uncorrected = 1 << 61;
+        let both = |n: i64| {
+            (printed(4, 5, uncorrected, 1_700_000_000 + n, 0x20), of(Some(0x20), uncorrected, 1_700_000_000 + n))
+        };
+        let (first, second) = (both(9), both(500));
+        let tree = Tree::new("");
+        record(tree.0.path(), &[]);
+        let mut log = tree.follow();
+        tree.append(&first.0);
+        assert_eq!(log.news(NOW).checks, std::slice::from_ref(&first.1));
+        record(tree.0.path(), std::slice::from_ref(&first.1));
+        assert_eq!(log.news(NOW).checks, [], "known from the log");
+        record(tree.0.path(), &[first.1.clone(), second.1.clone()]);
+        assert_eq!(log.news(NOW).checks, std::slice::from_ref(&second.1));
+        tree.append(&second.0);
+        assert_eq!(log.news(NOW).checks, [], "known from the database");
+        // One more of the same from either is one more event.
+        record(tree.0.path(), &[first.1.clone(), second.1.clone(), second.1.clone()]);
+        assert_eq!(log.news(NOW).checks, std::slice::from_ref(&second.1));
+        // At the same look.
+        let third = both(1000);
+        tree.append(&third.0);
+        record(tree.0.path(), &[first.1, second.1.clone(), second.1, third.1.clone()]);
+        assert_eq!(log.news(NOW).checks, [third.1]);
+    }
+
+    #[test]
+    fn rasdaemon_alone_will_do() {
+        let tree = tempfile::tempdir().expect("a folder");
+        record(tree.path(), &[]);
+        let root = Root::at(tree.path());
+        let mut missing = Vec::new();
+        assert_eq!(survey(&root, &mut missing), ["machine checks (rasdaemon's database)"]);
+        let mut log = HardwareLog::follow(&root);
+        record(tree.path(), &[of(Some(0x20), 1, 7), of(Some(0x20), 1, 7)]);
+        assert_eq!(log.news(NOW).checks.len(), 2, "twice is twice");
+        std::fs::write(tree.path().join("var/lib/rasdaemon/ras-mc_event.db"), "x").expect("writable");
+        assert_eq!(survey(&root, &mut missing), [""; 0]);
+        let said = "rasdaemon's database: /var/lib/rasdaemon/ras-mc_event.db is not an SQLite database";
+        assert!(missing.iter().any(|text| text == said), "{missing:?}");
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl CommandRequest {
     /// How long so many runs on each core under each load take.
     pub fn seconds_of(machine: &Machine, cores: &[u32], loads: &[Load], times: u32, once_s: f64) -> f64 {
         let field = Field::of(machine, cores, &[]);
-        let groups: usize = loads.iter().map(|&load| field.groups(load, 1).len()).sum();
+        // One that goes from core to core does on each what others do on theirs.
+        let runs = |load: Load| if load.roams() { cores.len() } else { field.groups(load, 1).len() };
+        let groups: usize = loads.iter().map(|&load| runs(load)).sum();
         groups as f64 * f64::from(times) * once_s
     }
 
@@ -66,9 +68,10 @@ impl CommandRequest {
     pub fn lacks(load: Load) -> Option<&'static str> {
         match load {
             Load::Solo | Load::Siblings | Load::Active2 | Load::Active3 | Load::Active4 | Load::Active8 => None,
-            Load::Together => None,
-            Load::Hop | Load::Migrated | Load::Unpinned => {
-                Some("a program's work cannot be handed from core to core and be one core's")
+            Load::Together | Load::Migrated => None,
+            Load::Hop => Some("a program's work cannot be handed on by halves; hop-migrated moves all of it"),
+            Load::Unpinned => {
+                Some("where the scheduler put it nobody could say; hop-migrated moves it from core to core")
             }
             Load::Resonance => Some("it is made of a kernel of ours"),
             Load::GpuWait | Load::Aggressor | Load::Bursts => Some("a program cannot be told when to wait"),
@@ -120,8 +123,8 @@ impl Iterator for CommandRounds<'_> {
         steps.extend(groups.into_iter().map(|(load, group)| Step {
             load: load.name().to_owned(),
             kernel: Some(EXEC.to_owned()),
+            seconds: if times.is_some() && load.roams() { group_s * group.tested.len() as f64 } else { group_s },
             cores: group.tested,
-            seconds: group_s,
             siblings: matches!(load, Load::Siblings | Load::Together),
             times: *times,
             ..Step::default()

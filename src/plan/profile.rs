@@ -3,13 +3,14 @@
 use clap::ValueEnum;
 use toml::de::{DeTable, DeValue};
 
-use super::{Expect, Load, glob, parse_duration};
+use super::{Expect, Load, Morning, MorningError, glob, parse_duration};
 use crate::platform::Priority;
 
 /// Names that are taken.
 const RESERVED: [&str; 6] = ["quick", "standard", "overnight", "drill", "tune", "exec"];
 /// The keys there are.
-const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image, beside, priority, lower-on-finding";
+const KEYS: &str = "name, for, until, cores, kernels, loads, expect, seed, image, beside, priority, lower-on-finding, \
+                    morning";
 /// The longest name.
 const NAME_CHARS_MAX: usize = 32;
 
@@ -40,6 +41,8 @@ pub struct Profile {
     pub priority: Option<Priority>,
     /// `--lower-on-finding`.
     pub lower_on_finding: Option<bool>,
+    /// `--morning`.
+    pub morning: Option<Morning>,
 }
 
 /// Why a text is no profile.
@@ -150,6 +153,10 @@ fn setter(key: &str) -> Option<(&'static str, Setter)> {
             profile.lower_on_finding = Some(value.as_bool().ok_or_else(must)?);
             Ok(())
         }),
+        "morning" => ("morning", |profile, value| {
+            profile.morning = Some(morning(value)?);
+            Ok(())
+        }),
         _ => return None,
     })
 }
@@ -223,6 +230,11 @@ fn priority(value: &DeValue) -> Result<Priority, String> {
     value.as_str().and_then(named).ok_or_else(|| "must be \"normal\", \"low\" or \"idle\"".into())
 }
 
+fn morning(value: &DeValue) -> Result<Morning, String> {
+    let text = value.as_str().ok_or("must be a time of day in quotes, such as \"07:00\", or \"off\"")?;
+    text.parse().map_err(|error: MorningError| format!("{text}: {error}"))
+}
+
 fn seed(value: &DeValue) -> Result<u64, String> {
     let number = match value {
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -274,6 +286,7 @@ mod tests {
             beside = "glmark2 --run-forever"
             priority = "low"
             lower-on-finding = true
+            morning = "06:30"
         "#;
         let profile = Profile {
             name: "my-night".into(),
@@ -288,6 +301,7 @@ mod tests {
             beside: Some("glmark2 --run-forever".into()),
             priority: Some(Priority::Low),
             lower_on_finding: Some(true),
+            morning: "06:30".parse().ok(),
         };
         assert_eq!(Profile::parse(text), Ok(profile));
         let bare = Profile { name: "x".into(), ..Profile::default() };
@@ -331,6 +345,8 @@ mod tests {
             ("beside = ' '", "line 1: beside: must be a line for the shell"),
             ("priority = 'high'", "line 1: priority: must be \"normal\", \"low\" or \"idle\""),
             ("lower-on-finding = 'true'", "line 1: lower-on-finding: must be true or false"),
+            ("morning = 7", "line 1: morning: must be a time of day in quotes"),
+            ("morning = '7 am'", "line 1: morning: 7 am: not a time of day; write 07:00, or off"),
             ("name = 'x'\nfro = '8h'", "line 2: fro: no such key; there are: name, for, until"),
             ("\"a\\nb\" = 1", "line 1: a\\nb: no such key"),
             ("[name]", "line 1: name: must be"),

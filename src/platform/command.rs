@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::{ProcessEnd, affinity_of, process_end};
+use super::{ProcessEnd, affinity_of, move_thread, process_end};
 
 /// Children of children of ... that are looked at.
 const DEPTH: u32 = 16;
@@ -87,6 +87,27 @@ pub fn command_usage(child: u32) -> (u64, bool) {
     usage_of(child, DEPTH)
 }
 
+/// Moves a program, all its threads and all that it started, to that CPU, wherever they are in their work. Threads that are born
+/// meanwhile may be where their makers were before.
+pub fn move_command(child: u32, cpu: u32) -> io::Result<()> {
+    move_tree(child, cpu, DEPTH)
+}
+
+fn move_tree(process: u32, cpu: u32, depth: u32) -> io::Result<()> {
+    for task in fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
+        let thread = task.file_name().to_str().and_then(|name| name.parse().ok());
+        match thread.map_or(Ok(()), |thread| move_thread(thread, cpu)) {
+            // It ended meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            moved => moved?,
+        }
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    children(process).into_iter().try_for_each(|child| move_tree(child, cpu, depth - 1))
+}
+
 fn usage_of(process: u32, depth: u32) -> (u64, bool) {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The name in parentheses may hold anything, parentheses too.
@@ -158,5 +179,28 @@ mod tests {
         assert!(child.wait().is_err(), "reaped");
         assert!(await_end(0).is_err() && reap(std::process::id()).is_err());
         kill_command(0);
+    }
+
+    #[test]
+    fn a_program_is_moved_with_all_that_it_started() {
+        let cpus = thread_affinity().expect("readable");
+        let (first, last) = (cpus[0], *cpus.last().expect("at least one"));
+        std::thread::spawn(move || {
+            pin_thread(&[first]).expect("allowed");
+            let child = shell("sleep 60 & wait").id();
+            while children(child).is_empty() {
+                std::thread::yield_now();
+            }
+            let on = || [child, children(child)[0]].map(|process| affinity_of(process).expect("there"));
+            assert_eq!(on(), [[first], [first]]);
+            move_command(child, last).expect("allowed");
+            assert_eq!(on(), [[last], [last]]);
+            assert!(move_command(child, 65_000).is_err());
+            kill_command(child);
+            await_end(child).and_then(|()| reap(child)).expect("ours");
+            assert!(move_command(child, first).is_ok(), "what is gone needs no move");
+        })
+        .join()
+        .expect("no panic");
     }
 }

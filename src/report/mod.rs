@@ -13,6 +13,7 @@ pub mod junit;
 pub mod machine;
 pub mod markdown;
 mod meaning;
+pub mod morning;
 pub mod prometheus;
 mod replay;
 pub mod screen;

@@ -6,11 +6,12 @@ mod lines;
 use std::{
     collections::BTreeMap,
     io::{IsTerminal, Write},
+    path::PathBuf,
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{colour, text::wrapped};
+use super::{colour, morning, text::wrapped};
 use crate::{
     journal::record::RunStarted,
     machine::{Machine, name},
@@ -34,6 +35,7 @@ pub struct Screen {
     /// `None` where the run ends by its evidence.
     total_s: Option<f64>,
     bell: bool,
+    folder: PathBuf,
 }
 
 /// What is drawn again and again.
@@ -45,14 +47,15 @@ struct Live {
 
 impl Screen {
     /// Says at once what will happen from that step of the plan on, then shows progress where there is a terminal. With `bell`
-    /// a finding rings it.
-    pub fn new(run: &RunStarted, next_step: u32, what: &str, bell: bool) -> Self {
+    /// a finding rings it. Summaries of mornings are kept in `folder`.
+    pub fn new(run: &RunStarted, next_step: u32, what: &str, bell: bool, folder: PathBuf) -> Self {
         let RunStarted { machine, cores, plan, .. } = run;
         let seconds = plan.seconds_from(next_step, machine);
         let (how_long, total_s) = match plan.until_s() {
             Some(every_s) => {
                 (format!("until its evidence would have caught a fault every {}", duration(every_s)), None)
             }
+            None if seconds < 1.0 => ("less than a second".to_owned(), Some(seconds)),
             None => (format!("about {}", duration(seconds.round())), Some(seconds)),
         };
         let worth = if run.profile == "quick" { ": finds bad cores fast, validates nothing" } else { "" };
@@ -66,13 +69,22 @@ impl Screen {
             cores: lines,
             total_s,
             bell,
+            folder,
         }
     }
 
     /// Lines for a person are broken between words; those for a program are not.
     fn line(&self, text: &str) {
         match &self.live {
-            Some(live) => live.all.suspend(|| eprintln_quietly(&wrapped(text, "    "))),
+            Some(_) => self.block(&wrapped(text, "    ")),
+            None => self.block(text),
+        }
+    }
+
+    /// Lines that are broken as they should be.
+    fn block(&self, text: &str) {
+        match &self.live {
+            Some(live) => live.all.suspend(|| eprintln_quietly(text)),
             None => eprintln_quietly(text),
         }
     }
@@ -189,6 +201,17 @@ impl View for Screen {
         }
         if !by.detail.is_empty() {
             self.line(&format!("  looked into: {}: {}", self.name(finding.core), by.detail));
+        }
+    }
+
+    fn morning(&mut self, outcome: &Outcome) {
+        let summary = morning::render(outcome);
+        // At the end the report follows.
+        if outcome.mornings.last().is_some_and(|summed| !summed.ends) {
+            self.block(&format!("\n{summary}"));
+        }
+        if let Err(error) = morning::keep(&self.folder, outcome, &summary) {
+            self.line(&format!("note: the summary cannot be kept in {}: {error}", self.folder.display()));
         }
     }
 

@@ -196,7 +196,7 @@ pub fn errors(core: &CoreReport) -> u64 {
     core.diagnosis.as_ref().map_or_else(in_kernels, |diagnosis| diagnosis.rate.findings)
 }
 
-fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     let sets = report.cores.iter().any(|core| core.multiplier.top.is_some());
@@ -231,7 +231,7 @@ fn table(report: &Report) -> String {
 }
 
 /// Why a core neither passed nor failed, or was given up after it had passed; those with the same reason together.
-fn reasons(report: &Report) -> String {
+pub(super) fn reasons(report: &Report) -> String {
     let mut said: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let open = report.cores.iter().filter(|core| core.verdict != CoreVerdict::Fail);
     for core in open {
@@ -270,7 +270,7 @@ fn untested_tops(report: &Report) -> String {
     said.into_iter().map(line).collect()
 }
 
-fn heat(report: &Report) -> String {
+pub(super) fn heat(report: &Report) -> String {
     heat_said(report).map_or_else(String::new, |said| format!("{}\n", wrapped(&format!(" {said}"), "   ")))
 }
 

@@ -13,6 +13,7 @@ mod hardware;
 pub mod host;
 mod investigate;
 mod ledger;
+mod morning;
 mod power;
 mod pre_pass;
 mod program;
@@ -143,6 +144,7 @@ pub struct Supervisor<'a> {
     before_s: f64,
     last_tick_ns: u64,
     last_beat_ns: u64,
+    summed: morning::Summed,
     stop: bool,
     /// The plan is done: nothing is left to be interrupted.
     finished: bool,
@@ -160,6 +162,7 @@ impl<'a> Supervisor<'a> {
         };
         let mut supervisor = Self {
             program: setup.run.plan.command().map(program::State::of),
+            summed: morning::Summed::now(&*setup.clock),
             run: setup.run,
             images: setup.images,
             drill: setup.drill,
@@ -212,6 +215,7 @@ impl<'a> Supervisor<'a> {
         self.dismiss();
         self.end_company();
         self.end_tuning();
+        self.sum_up_at_the_end();
         let cpu_ns = self.clock.own_cpu_ns().saturating_sub(self.own_cpu_ns);
         self.book(Record::Supervisor { cpu_ns, wall_ns: self.clock.now_ns().saturating_sub(self.started_ns) }, false);
         if self.finished {
@@ -307,6 +311,7 @@ impl<'a> Supervisor<'a> {
     fn beat(&mut self, sync: bool) {
         self.last_beat_ns = self.clock.now_ns();
         self.book(Record::Heartbeat { at: self.clock.timestamp() }, sync);
+        self.sum_up_if_morning();
     }
 
     fn book_evidence_if_due(&mut self) {
@@ -510,6 +515,7 @@ impl<'a> Supervisor<'a> {
                     self.view.note(&format!("{name} at {at}x: {}", probe.sentence(&self.outcome)));
                 }
             }
+            Record::Morning { .. } => self.view.morning(&self.outcome),
             Record::BesideStarted { command, output, .. } => {
                 self.view.note(&format!("beside the test: {command}; what it says is in {output}"));
             }

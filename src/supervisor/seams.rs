@@ -1,5 +1,7 @@
 //! Small traits at which tests take the place of the OS.
 
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
 use crate::{
     machine::{self, activity::Activity, hardware_log::HardwareNews, power::Sample, sensors::Readings},
     platform,
@@ -11,6 +13,10 @@ pub trait Clock {
     fn now_ns(&self) -> u64;
     /// The time of day, RFC 3339.
     fn timestamp(&self) -> String;
+    /// The time of day where the machine is, by which people call it morning; that of UTC where nobody knows.
+    fn local(&self) -> DateTime {
+        self.timestamp().parse::<Timestamp>().unwrap_or_default().to_zoned(TimeZone::UTC).datetime()
+    }
     /// CPU time of this process so far, all its threads, ns.
     fn own_cpu_ns(&self) -> u64 {
         platform::process_cpu_ns()
@@ -27,6 +33,10 @@ impl Clock for SystemClock {
 
     fn timestamp(&self) -> String {
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn local(&self) -> DateTime {
+        jiff::Zoned::now().datetime()
     }
 }
 
@@ -97,6 +107,8 @@ pub trait View {
     fn finding(&mut self, finding: &crate::verdict::Finding);
     /// More became known of a finding.
     fn amended(&mut self, finding: &crate::verdict::Finding, by: &crate::verdict::Amendment);
+    /// A morning, or the end of a long run: what was seen is to be summed up.
+    fn morning(&mut self, _outcome: &crate::verdict::Outcome) {}
     /// Something else to know.
     fn note(&mut self, text: &str);
 }

@@ -116,7 +116,7 @@ mod tests {
     use crate::{
         journal::record::{Evidence, EvidenceKey, NotTested, Record, RunStarted},
         machine::{RatedClock, Root, read},
-        plan::{Expected, Load, PRE_PASS, Request},
+        plan::{Expected, Load, Morning, PRE_PASS, Request},
         verdict::{Class, CoreVerdict, Hex, finding::tests::finding},
     };
 
@@ -149,6 +149,7 @@ mod tests {
             images: vec![],
             beside: None,
             priority: crate::platform::Priority::Normal,
+            morning: Morning::default(),
             plan: Plan::Asked(request),
         }
     }

@@ -137,6 +137,21 @@ pub struct BesideOutcome {
     pub stopped: bool,
 }
 
+/// What was known when a run was summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SummedUp {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The local day, `2026-11-25`.
+    pub day: String,
+    /// Whether it is the run's end that the summary is for.
+    pub ends: bool,
+    /// How many findings there were.
+    pub findings: usize,
+    /// How many notes.
+    pub notes: usize,
+}
+
 /// Everything that a journal says, folded.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -177,6 +192,8 @@ pub struct Outcome {
     pub standing: Standing,
     /// What came of a tuning.
     pub tuned: Tuned,
+    /// The summaries of its mornings, in order.
+    pub mornings: Vec<SummedUp>,
 }
 
 impl Outcome {
@@ -284,6 +301,10 @@ impl Outcome {
                     Some(BesideOutcome { command, started, ended: None, exit: None, signal: None, stopped: false });
             }
             Record::BesideEnded { at, exit, signal, stopped } => self.company_ends(at, *exit, *signal, *stopped),
+            Record::Morning { at, day, ends } => {
+                let (findings, notes) = (self.findings.len(), self.notes.len());
+                self.mornings.push(SummedUp { at: at.clone(), day: day.clone(), ends: *ends, findings, notes });
+            }
             Record::Interrupted { at, why } => {
                 self.standing.settled = true;
                 self.break_off(at, LossReason::Interrupted, why.clone());

@@ -168,6 +168,8 @@ pub struct Ran {
     pub ticket: u64,
     /// The CPU that the lane is pinned to, read back before and after.
     pub cpu: u32,
+    /// Every CPU that the program was on, and how long, ns: that one alone, or those that it was moved to as well.
+    pub stays: Vec<(u32, u64)>,
     /// The CPUs that the program might run on at its end.
     pub affinity: Vec<u32>,
     /// All that is compared.

@@ -16,7 +16,7 @@ use oddcore::{
         record::{Evidence, EvidenceKey, JOURNAL_VERSION, RunStarted},
     },
     machine::{self, Boot, Core, Root, hardware_log::HardwareNews, sensors::Readings},
-    plan::{Expected, Load, Plan, Request, Role, Step, counts_for, lacks},
+    plan::{Expected, Load, Morning, Plan, Request, Role, Step, counts_for, lacks},
     platform::{Priority, ProcessEnd, ThreadUsage},
     supervisor::{
         Setup, SoFar, Supervisor,
@@ -482,6 +482,7 @@ pub fn opening(cores: &[u32], seconds: f64, until_s: Option<f64>) -> RunStarted 
         images: Vec::new(),
         beside: None,
         priority: Priority::Normal,
+        morning: Morning::default(),
         plan: Plan::Asked(request),
     }
 }

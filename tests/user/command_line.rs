@@ -53,6 +53,18 @@ fn what_cannot_be_is_refused_in_one_line() {
     refuses(&["run", "--junit", "/"], "cannot write");
     refuses(&["drill", "--prometheus", "-"], "name a file; only --json may go to standard output");
     refuses(&["report", "a", "no-such-run"], "no run found");
+    for (args, what) in [
+        (&["run", "--priority", "x"][..], "invalid value 'x' for '--priority <CLASS>' [possible values: normal"),
+        (&["merge"], "required arguments were not provided: <FILE|DIR>..."),
+        (&["merge", "--rums", "x"], "unexpected argument '--rums'"),
+        (&["rn"], "unrecognized subcommand 'rn' tip:"),
+        (&["run", "--seed", "x"], "a seed is a whole number"),
+        (&["run", "--morning", "7 am"], "not a time of day; write 07:00, or off"),
+        (&["exec", "--times", "3", "--for", "9s", "--", "true"], "cannot be used with"),
+        (&["report", "--mornings", "--json", "-"], "cannot be used with"),
+    ] {
+        refuses(args, what);
+    }
     refuses(&["run", "--cores", "P0-E1"], "indexes or names like 0-7,!4 or P4,E0-E3");
 }
 

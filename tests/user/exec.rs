@@ -185,6 +185,35 @@ fn a_program_that_contradicts_itself_blames_nobody() {
 }
 
 #[test]
+fn a_program_that_hops_is_moved_and_accuses_all_cores_that_it_was_on() {
+    if testable_cores().len() < 2 {
+        return eprintln!("one core alone has nowhere to hop to");
+    }
+    let at = "grep Cpus_allowed_list /proc/self/status";
+    let options = ["--times", "2", "--loads", "hop"];
+    // Long enough to be moved, and right wherever it is.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = exec(folder.path(), &options, "sleep 0.3; echo fine");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let hopped = report(&output);
+    for (core, verdict) in verdicts(&hopped) {
+        let runs = hopped.cores[core as usize].evidence.iter().filter(|part| part.load == "hop-migrated");
+        assert!(verdict == "pass" && runs.map(|part| part.iterations).sum::<u64>() > 0, "core {core}: {hopped:?}");
+    }
+    // It tells whether it was moved: wrong where it hops, and only there.
+    let folder = tempfile::tempdir().expect("a folder");
+    let moved = format!(
+        "a=$({at}); for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.02; [ \"$({at})\" = \"$a\" ] || b=moved; done; echo fine $b"
+    );
+    let output = exec(folder.path(), &options, &moved);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let report = report(&output);
+    let [first, ..] = &report.findings[..] else { panic!("{report:?}") };
+    assert!(report.findings.iter().all(|finding| finding.core.is_none() && finding.suspects.len() > 1), "{report:?}");
+    assert!(first.detail.contains("moved from core to core") && first.load == "hop-migrated", "{first:?}");
+}
+
+#[test]
 fn what_changes_everywhere_blames_nobody() {
     if testable_cores().len() < 2 {
         return eprintln!("one core alone has nobody to differ from");
@@ -210,6 +239,7 @@ fn what_cannot_be_run_is_refused_before_anything_begins() {
     refuses(&["--", "/nonexistent/program"], "/nonexistent/program: no such program");
     refuses(&["--", "/"], "cannot be run");
     refuses(&["--loads", "bursts", "--", "true"], "--loads bursts: a program cannot be told when to wait");
+    refuses(&["--loads", "hop-unpinned", "--", "true"], "nobody could say");
     refuses(&["--loads", "heavy", "--", "true"], "no such load");
     refuses(&["--files", "../x", "--", "true"], "--files ../x: name a file in {dir}");
     refuses(&["--files", "/tmp/x", "--", "true"], "--loads solo alone");

@@ -9,7 +9,7 @@ mod wtmp;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Boot, Core, Root, boot};
+use super::{Boot, Core, Root, boot, rasdaemon};
 
 /// All traces. Times are seconds since 1970, lists ascend by time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,7 @@ pub fn read(root: &Root) -> Traces {
     journald::read(root, &mut traces);
     pstore::read(root, &mut traces);
     kernel_log::read(root, &mut traces);
+    rasdaemon::read(root, &mut traces);
     #[cfg(windows)]
     if root.is_real() {
         let events = |query, most| crate::platform::system_events(query, most).unwrap_or_default();
@@ -109,7 +110,7 @@ pub fn read(root: &Root) -> Traces {
     traces.signs.sort_by_key(|sign| sign.at_s);
     traces.panics.sort_by_key(|panic| panic.at_s);
     traces.machine_checks.sort_unstable();
-    // syslog repeats kern.log, and a dump repeats both.
+    // syslog repeats kern.log, a dump repeats both, and rasdaemon hears of the same events.
     traces.machine_checks.dedup();
     traces
 }

@@ -44,6 +44,11 @@ pub fn kill_command(_child: u32) {}
 /// Nothing was started.
 pub fn kill_commands_of(_worker: u32) {}
 
+/// Not there yet.
+pub fn move_command(_child: u32, _cpu: u32) -> io::Result<()> {
+    not_yet()
+}
+
 /// Nothing was started.
 pub fn command_usage(_child: u32) -> (u64, bool) {
     (0, false)

@@ -32,7 +32,9 @@ use windows_sys::Win32::{
 
 pub use affinity::{allowed_cpus, current_cpu, keep_process_on, move_thread, pin_thread, thread_affinity, thread_id};
 pub use answers::{ask_system, boot_id, boot_time_s};
-pub use command::{Reaped, await_end, command_usage, kill_command, kill_commands_of, reap, start_command};
+pub use command::{
+    Reaped, await_end, command_usage, kill_command, kill_commands_of, move_command, reap, start_command,
+};
 pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
 pub use events::system_events;
 pub use files::{

@@ -92,6 +92,8 @@ pub fn over_time(axis: Axis, what: &OverTime<'_>) -> Markup {
         let (scale, unit) = axis.unit();
         let (low, high) = what.range;
         let (decimals, y_unit) = what.unit;
+        // Its steps are halves where there are few whole ones.
+        let places = usize::from(axis.seconds / scale < 5.0);
         let mut chart = ChartBuilder::on(area)
             .margin_top(16)
             .margin_right(28)
@@ -103,7 +105,7 @@ pub fn over_time(axis: Axis, what: &OverTime<'_>) -> Markup {
             .disable_x_mesh()
             .x_labels(6)
             .y_labels(4)
-            .x_label_formatter(&|at| format!("{at:.0} {unit}"))
+            .x_label_formatter(&|at| format!("{at:.places$} {unit}"))
             .y_label_formatter(&|at| format!("{at:.decimals$} {y_unit}"))
             .label_style(("sans-serif", FONT).into_font().color(&INK))
             .axis_style(GRID)

@@ -7,7 +7,7 @@ mod pre_pass;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MS, REST_NS_MIN, Supervisor, investigate::Answer};
+use super::{MS, REST_NS_MIN, Supervisor, investigate::Answer, stamps::core_of};
 use crate::{
     journal::{
         Record,
@@ -144,9 +144,12 @@ impl Supervisor<'_> {
         if let Some(program) = &mut self.program {
             program.in_step.clear();
         }
+        let workers = self.workers_of(step);
+        // One that goes from core to core does all that is to be done on them.
+        let each = if workers == step.cores { 1 } else { step.cores.len() as u32 };
         loop {
-            for &core in &step.cores {
-                let left = step.times.map(|times| times.saturating_sub(self.done_in_step(core, step)));
+            for &core in &workers {
+                let left = step.times.map(|times| (times * each).saturating_sub(self.done_in_step(core, step)));
                 if left != Some(0) {
                     self.next_ticket += 1;
                     let runs = self.runs(core, step, left, until_ns);
@@ -205,7 +208,8 @@ impl Supervisor<'_> {
             _ => return,
         };
         let (again, own) = (task.again, member.core.testable.clone());
-        if !own.contains(&ran.cpu) {
+        let known = ran.stays.iter().all(|(cpu, _)| own.contains(cpu));
+        if !own.contains(&ran.cpu) || ran.stays.is_empty() || !known {
             return self.distrust(core, "it tells of work that it was not given");
         }
         if ran.affinity.is_empty() || !ran.affinity.iter().all(|cpu| own.contains(cpu)) {
@@ -250,9 +254,24 @@ impl Supervisor<'_> {
         member.worked();
     }
 
-    /// Books a run, and what is wrong with it.
-    fn judge_run(&mut self, core: u32, ran: Ran) {
+    /// The cores that a run was on, and how long.
+    fn cores_of(&self, ran: &Ran) -> BTreeMap<u32, u64> {
+        let mut cores = BTreeMap::new();
+        for &(cpu, ns) in &ran.stays {
+            if let Some(core) = core_of(&self.crew, cpu) {
+                *cores.entry(core).or_default() += ns;
+            }
+        }
+        cores
+    }
+
+    /// Books a run, and what is wrong with it. A run that was on several cores is evidence for each where it is right, for as long as it
+    /// was there; where it is wrong it may have been any of them.
+    fn judge_run(&mut self, worker: u32, ran: Ran) {
         let bclk_mhz = self.run.machine.bclk_mhz;
+        let cores = self.cores_of(&ran);
+        let alone = cores.keys().next().copied().filter(|_| cores.len() == 1);
+        let core = alone.unwrap_or(worker);
         let Some(step) = &self.step else { return };
         let (number, load) = (step.step, step.load_of(core));
         let Some(program) = &mut self.program else { return };
@@ -272,7 +291,10 @@ impl Supervisor<'_> {
             program.learn(&ran);
         }
         let lone = program.jurors.len() < 2;
-        let clock_mhz = ran.clock_mhz[0].zip(ran.clock_mhz[1]).map(|(before, after)| before.min(after));
+        // Read where it began, which says nothing of elsewhere.
+        let clock_mhz = ran.clock_mhz.map(|mhz| mhz.filter(|_| alone.is_some()));
+        let clocks: Vec<(u32, u64)> = clock_mhz.iter().flatten().map(|mhz| (mhz.round() as u32, 1)).collect();
+        let clock_mhz = clock_mhz[0].zip(clock_mhz[1]).map(|(before, after)| before.min(after));
         let multiplier = clock_mhz.map(|mhz| (mhz / bclk_mhz).round() as u32);
         let [isa, footprint] = [UNKNOWN; 2].map(str::to_owned);
         let key = EvidenceKey { multiplier, load, kernel: EXEC.to_owned(), variant, isa, footprint };
@@ -285,11 +307,18 @@ impl Supervisor<'_> {
             kernel_ns: ran.cpu_ns,
             check_ns: ran.check_ns,
         };
-        let clocks = ran.clock_mhz.iter().flatten().map(|mhz| (mhz.round() as u32, 1)).collect();
-        self.ledger.take_in(core, Progress { step: number, parts: vec![(key, done)], clocks, ..Progress::default() });
+        let all_ns = cores.values().sum::<u64>().max(1);
+        for (&core, &ns) in cores.iter().filter(|_| alone.is_some() || differs.is_none()) {
+            let part = |of: u64| (u128::from(of) * u128::from(ns) / u128::from(all_ns)) as u64;
+            let whole = [done.cpu_ns, done.kernel_ns, done.check_ns];
+            let [cpu_ns, kernel_ns, check_ns] = if alone.is_some() { whole } else { whole.map(part) };
+            let parts = vec![(key.clone(), Evidence { cpu_ns, kernel_ns, check_ns, ..done })];
+            let clocks = clocks.clone();
+            self.ledger.take_in(core, Progress { step: number, parts, clocks, ..Progress::default() });
+        }
         let Some(differs) = differs else { return };
         let mut finding = self.blank_finding(core, differs.class, ran.at_ns);
-        finding.cpu = Some(ran.cpu);
+        finding.cpu = Some(ran.cpu).filter(|_| alone.is_some());
         finding.iteration = Some(iteration);
         finding.expected = Some(differs.expected);
         finding.actual = Some(differs.actual);
@@ -302,7 +331,11 @@ impl Supervisor<'_> {
         if ran.result.end != right.end && !ran.last_words.is_empty() {
             finding.detail += &format!("; it said: {}", ran.last_words);
         }
-        if lone {
+        if alone.is_none() {
+            finding.core = None;
+            finding.suspects = cores.into_keys().collect();
+            finding.detail += "; it was moved from core to core as it ran: it may have been any of these";
+        } else if lone {
             finding.core = None;
             finding.suspects = vec![core];
             finding.detail += "; there is no other core to say whether this one or the program errs";

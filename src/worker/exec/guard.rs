@@ -1,4 +1,5 @@
-//! Ends a run that will not end: one that burns far more CPU time than any before, sleeps for ever, or writes without end.
+//! Looks after a run while it goes on: ends one that will not end, because it burns far more CPU time than any before, sleeps for ever, or
+//! writes without end; and moves one that is to go from core to core.
 
 use std::{
     fs,
@@ -32,6 +33,8 @@ struct Watched {
     cpu_ns: u64,
     asleep_since: Option<u64>,
     ended: Option<End>,
+    /// The CPUs that it was put on, and when.
+    been: Vec<(u32, u64)>,
 }
 
 /// Watches the runs of one lane.
@@ -48,17 +51,27 @@ impl Guard {
 
     /// Watches a child from now.
     pub fn watch(&self, child: u32, files: [PathBuf; 2], limits: Limits) {
-        *self.run() = Some(Watched { child, files, limits, cpu_ns: 0, asleep_since: None, ended: None });
+        let been = Vec::new();
+        *self.run() = Some(Watched { child, files, limits, cpu_ns: 0, asleep_since: None, ended: None, been });
         if self.leaving.load(Relaxed) {
             platform::kill_command(child);
         }
     }
 
-    /// The child has ended and is about to be reaped; whether it was us, and why. What it started ends with it.
-    pub fn release(&self) -> Option<End> {
-        let watched = self.run().take()?;
+    /// The child has ended and is about to be reaped; whether it was us, and why, and the CPUs that it was moved to. What it started
+    /// ends with it.
+    pub fn release(&self) -> (Option<End>, Vec<(u32, u64)>) {
+        let Some(watched) = self.run().take() else { return (None, Vec::new()) };
         platform::kill_command(watched.child);
-        watched.ended
+        (watched.ended, watched.been)
+    }
+
+    /// Moves what runs to another CPU. Should only a part of it have moved, it has been there nevertheless.
+    pub fn move_to(&self, cpu: u32) {
+        if let Some(watched) = self.run().as_mut() {
+            watched.been.push((cpu, platform::monotonic_ns()));
+            let _ = platform::move_command(watched.child, cpu);
+        }
     }
 
     /// Ends what runs, and what will: this worker leaves.
@@ -107,8 +120,9 @@ mod tests {
         let limits = Limits { cpu_ns: 50, asleep_ns: 100, bytes: 1000 };
         let files = [PathBuf::new(), PathBuf::new()];
         let watch = |looks: &[(u64, u64, bool, u64)]| {
+            let files = files.clone();
             let mut watched =
-                Watched { child: 0, files: files.clone(), limits, cpu_ns: 0, asleep_since: None, ended: None };
+                Watched { child: 0, files, limits, cpu_ns: 0, asleep_since: None, ended: None, been: vec![] };
             looks.iter().for_each(|&(now, cpu, asleep, bytes)| watched.take(now, cpu, asleep, bytes));
             watched.ended
         };

@@ -1,4 +1,5 @@
-//! One pinned thread that runs the program again and again, and says what each run gave.
+//! One pinned thread that runs the program again and again, and says what each run gave. Where the program is to go from core to core,
+//! each run begins on the next of several CPUs, and is moved on from there by the [`Guard`].
 
 use std::{
     io,
@@ -48,7 +49,8 @@ pub struct Shift {
 
 /// A lane.
 pub struct Lane {
-    pub cpu: u32,
+    /// Where runs begin, by turns; one alone unless the program goes from core to core.
+    pub cpus: Vec<u32>,
     pub slot: Slot<'static>,
     pub outbox: Arc<Outbox>,
     pub program: Arc<Program>,
@@ -90,7 +92,7 @@ impl Lane {
                     }
                 }
                 Ok(None) => {
-                    self.outbox.send(&FromWorker::Strayed { cpu: self.cpu });
+                    self.outbox.send(&FromWorker::Strayed { cpu: self.home(*number) });
                     return;
                 }
                 Err(error) => {
@@ -106,13 +108,21 @@ impl Lane {
         }
     }
 
+    fn home(&self, number: u64) -> u32 {
+        self.cpus[(number % self.cpus.len() as u64) as usize]
+    }
+
     /// One run; `None` if this thread is not where it was pinned to.
     fn run(&self, runs: &Runs, number: u64) -> io::Result<Option<Ran>> {
-        let at_home = || platform::thread_affinity().is_ok_and(|cpus| cpus == [self.cpu]);
+        let home = self.home(number);
+        if self.cpus.len() > 1 && platform::pin_thread(&[home]).is_err() {
+            return Ok(None);
+        }
+        let at_home = || platform::thread_affinity().is_ok_and(|cpus| cpus == [home]);
         if !at_home() {
             return Ok(None);
         }
-        let places = Places::make(&self.folder, &format!("{:04}-{}-{number}", self.cpu, std::process::id()))?;
+        let places = Places::make(&self.folder, &format!("{home:04}-{}-{number}", std::process::id()))?;
         let own_from = platform::thread_cpu_ns();
         let before = clock::measure();
         let mut after = None;
@@ -124,7 +134,8 @@ impl Lane {
         }
         Ok(at_home().then(|| Ran {
             ticket: runs.ticket,
-            cpu: self.cpu,
+            cpu: home,
+            stays: stays(home, &once.been, once.span_ns),
             affinity: once.affinity,
             cpu_ns: once.cpu_ns,
             own_ns: platform::thread_cpu_ns().saturating_sub(own_from),
@@ -136,5 +147,32 @@ impl Lane {
             last_words: once.last_words,
             result: once.result,
         }))
+    }
+}
+
+/// How long a run was on each CPU, ns: from its start on `home`, then where it was moved to.
+fn stays(home: u32, been: &[(u32, u64)], [began_ns, ended_ns]: [u64; 2]) -> Vec<(u32, u64)> {
+    let mut stays: Vec<(u32, u64)> = Vec::new();
+    let arrivals = || [(home, began_ns)].into_iter().chain(been.iter().copied());
+    let departures = been.iter().map(|&(_, at_ns)| at_ns).chain([ended_ns]);
+    for ((cpu, from_ns), to_ns) in arrivals().zip(departures) {
+        let ns = to_ns.saturating_sub(from_ns);
+        match stays.iter_mut().find(|(other, _)| *other == cpu) {
+            Some((_, sum)) => *sum += ns,
+            None => stays.push((cpu, ns)),
+        }
+    }
+    stays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_on_a_cpu_are_added_up() {
+        assert_eq!(stays(3, &[], [10, 25]), [(3, 15)]);
+        assert_eq!(stays(3, &[(5, 12), (3, 15), (5, 20)], [10, 25]), [(3, 7), (5, 8)]);
+        assert_eq!(stays(3, &[(5, 25)], [10, 25]), [(3, 15), (5, 0)], "it may have been there");
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     plan::Program,
-    platform::{self, ProcessEnd},
+    platform::{self, ProcessEnd, Reaped},
     verdict::command::{End, RunResult, Sha},
 };
 
@@ -37,6 +37,10 @@ pub struct Once {
     pub bytes: u64,
     /// The CPUs that it might run on at its end.
     pub affinity: Vec<u32>,
+    /// The CPUs that it was moved to, and when.
+    pub been: Vec<(u32, u64)>,
+    /// When it began and ended, on the system's monotonic clock.
+    pub span_ns: [u64; 2],
     /// The last line of its standard error.
     pub last_words: String,
 }
@@ -56,8 +60,9 @@ pub fn once(
     drop(command);
     guard.watch(child, [places.stdout.clone(), places.stderr.clone()], limits);
     let awaited = platform::await_end(child);
-    let wall_ns = platform::monotonic_ns().saturating_sub(began_ns);
-    let by_us = guard.release();
+    let span_ns = [began_ns, platform::monotonic_ns()];
+    let wall_ns = span_ns[1].saturating_sub(began_ns);
+    let (by_us, been) = guard.release();
     let reaped = awaited.and_then(|()| platform::reap(child))?;
     after();
     let end = by_us.unwrap_or(match reaped.end {
@@ -79,7 +84,8 @@ pub fn once(
     };
     let check_ns = platform::thread_cpu_ns().saturating_sub(check_from);
     let last_words = places.last_words();
-    Ok(Once { result, cpu_ns: reaped.cpu_ns, wall_ns, check_ns, bytes, affinity: reaped.affinity, last_words })
+    let Reaped { cpu_ns, affinity, .. } = reaped;
+    Ok(Once { result, cpu_ns, wall_ns, check_ns, bytes, affinity, been, span_ns, last_words })
 }
 
 /// Keeps what a run gave.

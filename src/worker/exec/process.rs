@@ -30,6 +30,8 @@ use crate::{
 
 /// How often runs are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A program that goes from core to core stays on each for so long, ms: the least, and how many more are possible.
+const STAY_MS: (u64, u64) = (5, 60);
 
 /// A lane as the main thread knows it.
 struct Post {
@@ -62,11 +64,17 @@ fn start(options: &Options, program: Program, outbox: &Arc<Outbox>) -> io::Resul
     let program = Arc::new(program);
     let (ready, readies) = channel();
     let mut posts = Vec::new();
-    for (number, &cpu) in options.cpus.iter().enumerate() {
+    // One lane for each CPU, or one for all of them.
+    let lanes: Vec<Vec<u32>> = match options.roams {
+        true => vec![options.cpus.clone()],
+        false => options.cpus.iter().map(|&cpu| vec![cpu]).collect(),
+    };
+    for (number, cpus) in lanes.iter().enumerate() {
+        let cpu = cpus[0];
         let (shifts, shift) = channel();
         let guard = Arc::new(Guard::default());
         let lane = Lane {
-            cpu,
+            cpus: cpus.clone(),
             slot: Slot::of(slots.words(), number),
             outbox: Arc::clone(outbox),
             program: Arc::clone(&program),
@@ -86,7 +94,7 @@ fn start(options: &Options, program: Program, outbox: &Arc<Outbox>) -> io::Resul
         posts.push(Post { shifts, guard });
     }
     drop(ready);
-    let mut ids = readies.iter().take(options.cpus.len()).collect::<io::Result<Vec<_>>>()?;
+    let mut ids = readies.iter().take(lanes.len()).collect::<io::Result<Vec<_>>>()?;
     ids.sort_by_key(|&(number, _)| number);
     let guards: Vec<_> = posts.iter().map(|post| Arc::clone(&post.guard)).collect();
     thread::Builder::new().name("guard".into()).spawn(move || {
@@ -100,6 +108,10 @@ fn start(options: &Options, program: Program, outbox: &Arc<Outbox>) -> io::Resul
             }
         }
     })?;
+    if let (true, [post]) = (options.roams, &posts[..]) {
+        let (guard, cpus) = (Arc::clone(&post.guard), options.cpus.clone());
+        thread::Builder::new().name("mover".into()).spawn(move || move_on(&guard, &cpus))?;
+    }
     outbox.send(&FromWorker::Hello {
         protocol: PROTOCOL,
         pid: std::process::id(),
@@ -107,6 +119,18 @@ fn start(options: &Options, program: Program, outbox: &Arc<Outbox>) -> io::Resul
         lanes: ids.into_iter().map(|(_, id)| id).collect(),
     });
     Ok(posts)
+}
+
+/// Moves what runs from CPU to CPU, for ever.
+fn move_on(guard: &Guard, cpus: &[u32]) -> ! {
+    let mut stay = platform::monotonic_ns();
+    for &cpu in cpus.iter().cycle() {
+        // A linear congruential generator's upper bits are random enough for a pause.
+        stay = stay.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        thread::sleep(Duration::from_millis(STAY_MS.0 + (stay >> 33) % STAY_MS.1));
+        guard.move_to(cpu);
+    }
+    unreachable!("a worker has a CPU")
 }
 
 fn listen(posts: &[Post], outbox: &Outbox) {
