@@ -21,7 +21,7 @@ macro_rules! embedded {
         |[mut s, mut u]: [$vector; 2], (row, behind, below): (*const $left, usize, usize), [b, c]: [$vector; 2]| {
             if $once(behind) {
                 // SAFETY: the caller points to a number of its row.
-                let a = $broadcast(unsafe { *row });
+                let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
                 return [$step(s, a, b), $step(u, a, c)];
             }
             // SAFETY: the caller points to a number of its row, and has the instruction set.

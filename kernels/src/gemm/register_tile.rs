@@ -6,7 +6,7 @@ use bytemuck::Pod;
 
 /// What a tile reads of A and B in a block: more than a first-level cache holds, since a long block pays more than B costs that
 /// streams from the second.
-pub(super) const BLOCK_BYTES: usize = 96 * 1024;
+pub(super) const BLOCK_BYTES: usize = 128 * 1024;
 
 /// Without a dot product of bytes they are widened and multiplied in pairs of neighbours. Not by vpmaddubsw, which saturates
 /// at 16 bits. What is missing of the last group counts as zero.
@@ -93,7 +93,8 @@ macro_rules! store {
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
 /// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
-/// for that, and `total` gives the sum of a vector's lanes in each of them.
+/// for that, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and adds those that the row
+/// below got a step before; `add` adds what the last step leaves.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
@@ -101,6 +102,7 @@ macro_rules! register_tile {
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
+        $(late: $late:expr, late_peak: $late_peak:expr, add: $add:expr,)?
         $(raise: $raise:expr, correct: $correct:expr, total: $total:expr, subtract: $subtract:expr,)?
     ) => {
         $(#[$doc])*
@@ -179,13 +181,38 @@ macro_rules! register_tile {
                 unsafe { correct(run, start) }
             }
 
-            fn multiply(self, left: Left<'_, Self::Left>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
+            fn multiply(
+                self,
+                tiles: usize,
+                left: Left<'_, Self::Left>,
+                right: Right<'_, $product>,
+                unpacked: &[C],
+                mut sums: Sums<'_, C>,
+            ) {
+                #[target_feature(enable = $features)]
+                fn down(
+                    tiles: usize,
+                    left: Left<'_, [$left; $parts]>,
+                    right: Right<'_, $product>,
+                    unpacked: &[C],
+                    sums: &mut Sums<'_, C>,
+                ) {
+                    for row in (0..tiles * $rows).step_by($rows) {
+                        let corrected = if <$name as Tile<$product>>::CORRECTS { row * $lanes } else { 0 };
+                        let sums = sums.below(row, corrected);
+                        sums.prefetch($rows, $vectors * $lanes);
+                        multiply(left.below(row), right, unpacked, sums);
+                    }
+                }
+                #[inline]
                 #[target_feature(enable = $features)]
                 fn multiply(left: Left<'_, [$left; $parts]>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
                     const COLS: usize = $vectors * $lanes;
                     const UNPACKED: usize = <$name as Tile<$product>>::UNPACKED;
                     // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
                     const APART: usize = 3;
+                    // Parts that a pass through the loop takes: for more there are too few registers to index with.
+                    const TOGETHER: usize = if $parts % 2 == 0 { 2 } else { 1 };
                     let Sums { sums, stride, start } = sums;
                     let (from, down, across) = match start {
                         Some(start) => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
@@ -197,6 +224,7 @@ macro_rules! register_tile {
                     let from = |row: usize, vector: usize| unsafe { from.add(row * down + vector * across) };
                     let mut acc: [[_; $vectors]; $rows] =
                         core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
+                    $(let mut made = { let _ = stringify!($late); [[$zero; $vectors]; $rows] };)?
                     let (mut words, pitch): ([*const u8; $vectors], usize) = if UNPACKED > 0 {
                         let unpacked = &unpacked[..right.steps * UNPACKED];
                         let words = |vector: usize| unpacked[vector * $lanes..].as_ptr().cast();
@@ -207,33 +235,46 @@ macro_rules! register_tile {
                     for run in 0..left.runs {
                         let group = |group: usize| left.words.as_ptr().wrapping_add(run * left.run + group * APART * left.row);
                         let mut rows: [*const $left; $rows / APART] = core::array::from_fn(|at| group(at).cast());
-                        for _ in 0..left.steps * $parts {
-                            // SAFETY: as many vectors as there are steps and parts.
-                            let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
-                            $(let b = b.map($raise);)?
-                            words = words.map(|words| words.wrapping_add(pitch));
-                            for group in 0..$rows / APART {
-                                for behind in 0..APART {
-                                    let (row, below) = (rows[group], behind * left.row * size_of::<[$left; $parts]>());
-                                    let acc = &mut acc[group * APART + behind];
-                                    $(
-                                        // SAFETY: within the packed lines, as checked.
-                                        let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
-                                        for vector in 0..$vectors {
-                                            acc[vector] = $step(acc[vector], a, b[vector]);
-                                        }
-                                    )?
-                                    $(*acc = $row(*acc, (row, behind, below), b);)?
+                        for _ in 0..left.steps * $parts / TOGETHER {
+                            for part in 0..TOGETHER {
+                                // SAFETY: as many vectors as there are steps and parts.
+                                let b: [_; $vectors] =
+                                    core::array::from_fn(|vector| $load(words[vector].wrapping_add(part * pitch)));
+                                $(let b = b.map($raise);)?
+                                for group in 0..$rows / APART {
+                                    for behind in 0..APART {
+                                        let below = behind * left.row * size_of::<[$left; $parts]>();
+                                        let (row, below) = (rows[group], below + part * size_of::<$left>());
+                                        let number = group * APART + behind;
+                                        $(
+                                            // SAFETY: within the packed lines, as checked.
+                                            let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
+                                            for vector in 0..$vectors {
+                                                acc[number][vector] = $step(acc[number][vector], a, b[vector]);
+                                            }
+                                        )?
+                                        $(acc[number] = $row(acc[number], (row, behind, below), b);)?
+                                        $(
+                                            let next = (number + 1) % $rows;
+                                            (acc[next], made[number]) = $late((acc[next], made[next]), (row, below), b);
+                                        )?
+                                    }
                                 }
                             }
+                            words = words.map(|words| words.wrapping_add(TOGETHER * pitch));
                             for row in &mut rows {
-                                *row = row.wrapping_add(1);
+                                *row = row.wrapping_add(TOGETHER);
                                 // Keeps the compiler from making a pointer of its own for every row.
                                 // SAFETY: no instruction at all.
                                 unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(readonly, nostack, preserves_flags)) };
                             }
                         }
                     }
+                    $(for row in 1..$rows {
+                        for vector in 0..$vectors {
+                            acc[row][vector] = $add(acc[row][vector], made[row][vector]);
+                        }
+                    })?
                     for row in 0..$rows {
                         for vector in 0..$vectors {
                             // SAFETY: within `sums`, as asserted.
@@ -243,7 +284,7 @@ macro_rules! register_tile {
                     }
                 }
                 // SAFETY: the token proves that this CPU and OS have the instruction set.
-                unsafe { multiply(left, right, unpacked, sums) }
+                unsafe { down(tiles, left, right, unpacked, &mut sums) }
             }
 
             fn peak(self, steps: u64) -> u64 {
@@ -268,13 +309,17 @@ macro_rules! register_tile {
                             unknown!(acc[row][vector]);
                         }
                     }
+                    $(let mut made = { let _ = stringify!($late); acc };)?
                     for _ in 0..steps * $parts {
                         for row in 0..$rows {
-                            let acc = &mut acc[row];
                             $(for vector in 0..$vectors {
-                                acc[vector] = $step(acc[vector], a, b[vector]);
+                                acc[row][vector] = $step(acc[row][vector], a, b[vector]);
                             })?
-                            $(*acc = $peak(*acc, a, b);)?
+                            $(acc[row] = $peak(acc[row], a, b);)?
+                            $(
+                                let next = (row + 1) % $rows;
+                                (acc[next], made[row]) = $late_peak((acc[next], made[next]), a, b);
+                            )?
                             unknown!(a);
                         }
                     }
@@ -312,7 +357,6 @@ macro_rules! multiply_add {
         )
     };
     (ymm) => { multiply_add!(ymm_reg, __m256i) };
-    (zmm) => { multiply_add!(zmm_reg, __m512i) };
     ($class:ident, $vector:ty) => {
         multiply_add!(
             $class, $vector, "vpbroadcastd {a}, dword ptr [{p} + {i}]",
@@ -348,7 +392,6 @@ macro_rules! multiply_add_peak {
         )
     };
     (ymm) => { multiply_add_peak!(ymm_reg, __m256i) };
-    (zmm) => { multiply_add_peak!(zmm_reg, __m512i) };
     ($class:ident, $vector:ty) => {
         multiply_add_peak!(
             $class, $vector,
@@ -369,4 +412,42 @@ macro_rules! multiply_add_peak {
         }
     };
 }
-pub(super) use {multiply_add, multiply_add_peak};
+/// The same of 512 bits, whose sums come late: a row's products are added when those of all other rows have been made, and so
+/// seldom take a unit that products wait for. At once, the units are shared in one of two ways by chance, both of them slower.
+macro_rules! multiply_add_late {
+    () => {
+        |([mut s, mut u], [v, w]): ([__m512i; 2], [__m512i; 2]), (row, below): (*const _, usize), [b, c]: [__m512i; 2]| {
+            let (first, second);
+            // SAFETY: the caller points to a number of its row, and has the instruction set.
+            unsafe {
+                core::arch::asm!(
+                    "vpbroadcastd {a}, dword ptr [{p} + {i}]",
+                    "vpmaddwd {t}, {a}, {b}", "vpmaddwd {a}, {a}, {c}", "vpaddd {s}, {s}, {v}", "vpaddd {u}, {u}, {w}",
+                    p = in(reg) row, i = in(reg) below, s = inout(zmm_reg) s, u = inout(zmm_reg) u, v = in(zmm_reg) v,
+                    w = in(zmm_reg) w, b = in(zmm_reg) b, c = in(zmm_reg) c, t = out(zmm_reg) first, a = out(zmm_reg) second,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            ([s, u], [first, second])
+        }
+    };
+}
+/// The same on registers alone.
+macro_rules! multiply_add_late_peak {
+    () => {
+        |([mut s, mut u], [v, w]): ([__m512i; 2], [__m512i; 2]), a: __m512i, [b, c]: [__m512i; 2]| {
+            let (first, second);
+            // SAFETY: registers only, and the caller has the instruction set.
+            unsafe {
+                core::arch::asm!(
+                    "vpmaddwd {t}, {a}, {b}", "vpmaddwd {x}, {a}, {c}", "vpaddd {s}, {s}, {v}", "vpaddd {u}, {u}, {w}",
+                    s = inout(zmm_reg) s, u = inout(zmm_reg) u, v = in(zmm_reg) v, w = in(zmm_reg) w, a = in(zmm_reg) a,
+                    b = in(zmm_reg) b, c = in(zmm_reg) c, t = out(zmm_reg) first, x = out(zmm_reg) second,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            ([s, u], [first, second])
+        }
+    };
+}
+pub(super) use {multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak};

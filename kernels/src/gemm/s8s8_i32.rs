@@ -74,8 +74,8 @@ mod vector {
     use crate::{
         gemm::{
             register_tile::{
-                BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, sign_extend_xmm,
-                sign_extend_ymm, sign_extend_zmm, store, widen,
+                BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
+                register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
             },
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -147,12 +147,13 @@ mod vector {
         total: |sum| total_ymm(sum), subtract: |a, b| _mm256_sub_epi32(a, b),
     );
     register_tile!(
-        S8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
+        S8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: [i16; 2]| _mm512_set1_epi32(bytemuck::cast(a)),
-        row: multiply_add!(zmm), peak: multiply_add_peak!(zmm),
+        late: multiply_add_late!(), late_peak: multiply_add_late_peak!(),
+        add: |a, b| _mm512_add_epi32(a, b),
     );
     register_tile!(
         S8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,

@@ -16,7 +16,7 @@ use super::{Data, Layout, Product, STAGE_MULTIPLY, STAGE_PACK, Shape, block_step
 use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 
 /// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
-const LEFT_BYTES: usize = 256 * 1024;
+const LEFT_BYTES: usize = 512 * 1024;
 
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
@@ -40,8 +40,15 @@ pub(crate) trait Tile<P: Product>: Copy {
     fn unpack_right(self, right: Right<'_, P>, unpacked: &mut [P::C]);
     /// Takes off the start of a row's sums what this run of the row makes them too large by.
     fn correct(self, run: &[P::A], start: &mut [P::C]);
-    /// Adds the products of all steps, in order, to the sums, and stores them.
-    fn multiply(self, left: Left<'_, Self::Left>, right: Right<'_, P>, unpacked: &[P::C], sums: Sums<'_, P::C>);
+    /// Adds the products of all steps, in order, to the sums, and stores them; so does it with all these tiles, one below the other.
+    fn multiply(
+        self,
+        tiles: usize,
+        left: Left<'_, Self::Left>,
+        right: Right<'_, P>,
+        unpacked: &[P::C],
+        sums: Sums<'_, P::C>,
+    );
     /// The steps' arithmetic on registers alone; returns the operations.
     fn peak(self, steps: u64) -> u64;
 }
@@ -61,7 +68,13 @@ pub(crate) struct Left<'a, T> {
 }
 
 impl<T> Left<'_, T> {
-    /// Whether all that a tile of so many rows reads is there.
+    /// The same from that row on.
+    #[inline(always)]
+    pub(super) fn below(self, row: usize) -> Self {
+        Self { words: &self.words[row * self.row..], ..self }
+    }
+
+    /// Whether all that so many rows read is there.
     #[inline(always)]
     pub(super) fn reaches(&self, rows: usize) -> bool {
         self.runs > 0 && (rows - 1) * self.row + (self.runs - 1) * self.run + self.steps <= self.words.len()
@@ -75,6 +88,27 @@ pub(crate) struct Sums<'a, C> {
     pub(super) stride: usize,
     /// What the rows start from, if this is the first block: a vector each.
     pub(super) start: Option<&'a [C]>,
+}
+
+impl<C> Sums<'_, C> {
+    /// The sums from that row on, whose start is `started` numbers on.
+    #[inline(always)]
+    pub(super) fn below(&mut self, row: usize, started: usize) -> Sums<'_, C> {
+        let sums = &mut self.sums[row * self.stride..];
+        Sums { sums, stride: self.stride, start: self.start.map(|start| &start[started..]) }
+    }
+
+    /// Has the sums of the next rows brought near, if they are to be added to.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, rows: usize, columns: usize) {
+        if self.start.is_none() {
+            for row in rows..2 * rows {
+                for column in (0..columns).step_by(64 / size_of::<C>()) {
+                    prefetch(self.sums, row * self.stride + column);
+                }
+            }
+        }
+    }
 }
 
 /// The columns of B that a tile reads in one block.
@@ -214,16 +248,21 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                 let right = right(col, run * run_steps + from, runs * steps);
                 tile.unpack_right(right, unpacked);
                 for band_row in (0..m).step_by(band) {
-                    for row in (band_row..band_row + band).step_by(T::ROWS) {
+                    let mut row = band_row;
+                    while row < band_row + band {
+                        let below = band_row + band - row;
+                        // All tiles of these columns that C has whole, or one that it has a part of.
+                        let whole = if width == T::COLS { below / T::ROWS } else { 0 };
+                        let tiles = whole.max(1);
+                        let inside = below.min(tiles * T::ROWS);
                         let view = |words, line, from| {
                             let words = <[T::Left]>::get(words, layout.at(row, run, line, P::GROUP) + from..)
                                 .unwrap_or_default();
                             Left { words, row: next_row(line), run: line, runs, steps }
                         };
                         let left = Some(view(as_is, line / P::GROUP, from))
-                            .filter(|left| left.reaches(T::ROWS))
+                            .filter(|left| left.reaches(tiles * T::ROWS))
                             .unwrap_or_else(|| view(left, packed_line, from - packed_from));
-                        let inside = T::ROWS.min(band - row % band);
                         let start = &mut start[if T::CORRECTS { row * T::LANES } else { 0 }..];
                         if T::CORRECTS && first && col == 0 {
                             for (row, start) in (row..row + inside).zip(start.chunks_exact_mut(T::LANES)) {
@@ -232,22 +271,18 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                         }
                         let start = first.then_some(&*start);
                         let sums = &mut c[row * n + col..];
-                        for row in T::ROWS..2 * T::ROWS {
-                            for line in (0..T::COLS).step_by(64 / size_of::<P::C>()) {
-                                prefetch(sums, row * n + line);
-                            }
-                        }
-                        if (width, inside) == (T::COLS, T::ROWS) {
-                            tile.multiply(left, right, unpacked, Sums { sums, stride: n, start });
+                        if whole > 0 {
+                            tile.multiply(whole, left, right, unpacked, Sums { sums, stride: n, start });
                         } else {
                             // What of this tile lies outside of C is computed and not kept.
                             let rows = |n: usize| n * T::COLS..n * T::COLS + width;
                             if !first {
                                 (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
                             }
-                            tile.multiply(left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
+                            tile.multiply(1, left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
                             (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
                         }
+                        row += inside;
                     }
                 }
             }
