@@ -279,13 +279,23 @@ mod vector {
         }
     }
 
-    /// Nought, known only once `s` is.
+    /// `number`, known only once `s` is. Between them are the flags: a copy of `s` in a register could be wrong and nobody would see.
     #[inline(always)]
-    fn nought(s: u64) -> usize {
-        let mut r = s;
+    fn after(s: u64, mut number: usize) -> usize {
+        // SAFETY: registers only; what a test carries is nought.
+        unsafe {
+            asm!("test {s}, {s}", "adc {n}, 0", s = in(reg) s, n = inout(reg) number, options(nomem, nostack, pure));
+        }
+        number
+    }
+
+    /// In a general register: two chains side by side would else become one of vectors, in which a link takes several times as long.
+    #[inline(always)]
+    fn link(s: u64, c: u64, k: u64) -> u64 {
+        let mut s = s ^ c;
         // SAFETY: one register.
-        unsafe { asm!("and {r}, 0", r = inout(reg) r, options(nomem, nostack, pure)) };
-        r as usize
+        unsafe { asm!("imul {s}, {k}", s = inout(reg) s, k = in(reg) k, options(nomem, nostack, pure)) };
+        s
     }
 
     /// One half of the lanes, in 256 bits.
@@ -303,7 +313,7 @@ mod vector {
             (wide(&constants[CHAIN_CONSTANTS + 2 * half..]), wide(&constants[CHAIN_CONSTANTS + 4 + 2 * half..]));
         let mut s = wide(&state[SUMS + 2 * half..]);
         for period in periods {
-            let from = period + nought(s);
+            let from = after(s, period);
             for unit in 0..counts.units {
                 let x = x[(from + unit) % FACTORS];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -316,7 +326,7 @@ mod vector {
             let first = _mm_cvtsi128_si32(_mm_castps_si128(_mm256_castps256_ps128(sums[0])));
             s ^= u64::from(first as u32);
             for _ in 0..counts.links {
-                s = (s ^ c).wrapping_mul(k);
+                s = link(s, c, k);
             }
         }
         for (row, sum) in sums.into_iter().enumerate() {
@@ -343,7 +353,7 @@ mod vector {
         let k = [0, 1].map(|half| wide(&constants[CHAIN_CONSTANTS + 4 + 2 * half..]));
         let mut s = [0, 1].map(|half| wide(&state[SUMS + 2 * half..]));
         for period in periods {
-            let from = period + nought(s[0] | s[1]);
+            let from = after(s[1], after(s[0], period));
             for unit in 0..counts.units {
                 let x = x[(from + unit) % FACTORS];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -357,7 +367,7 @@ mod vector {
             s[0] ^= u64::from(_mm_cvtsi128_si32(_mm512_castsi512_si128(bits)) as u32);
             s[1] ^= u64::from(_mm_cvtsi128_si32(_mm512_extracti32x4_epi32::<2>(bits)) as u32);
             for _ in 0..counts.links {
-                s = [(s[0] ^ c[0]).wrapping_mul(k[0]), (s[1] ^ c[1]).wrapping_mul(k[1])];
+                s = [link(s[0], c[0], k[0]), link(s[1], c[1], k[1])];
             }
         }
         for (row, sum) in sums.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 //! sum of magnitudes is least (of every eighth row, each in turn); the rows compressed to a zlib stream with its Adler-32 by miniz_oxide, and that with a CRC-32;
 //! then inflated, and the filters undone. Every stage is compared as a whole.
 //!
+//! "filter" leaves behind each row the five sums of magnitudes (4 bytes each): of all but the least nothing else would tell what is wrong.
 //! "deflate" leaves the length of the stream (8 bytes), its CRC-32 (4), and the stream, zeros behind it.
 
 use alloc::vec::Vec;
@@ -26,6 +27,8 @@ const GOLDEN: (usize, usize) = (192, 128);
 const LEVELS: [u8; 4] = [1, 4, 6, 9];
 /// Length and checksum before the stream.
 const HEAD: usize = 12;
+/// The sums of magnitudes of a row, by filter.
+type Magnitudes = [u32; 5];
 
 #[derive(Default)]
 pub(crate) struct DeflatePng {
@@ -34,6 +37,7 @@ pub(crate) struct DeflatePng {
     level: u8,
     /// The rows, each behind the number of its filter.
     filtered: Vec<u8>,
+    magnitudes: Vec<Magnitudes>,
 }
 
 impl DeflatePng {
@@ -45,6 +49,7 @@ impl DeflatePng {
         (self.width, self.height) = (width, height);
         self.level = LEVELS[(seed % LEVELS.len() as u64) as usize];
         self.filtered.resize(height * (1 + self.row()), 0);
+        self.magnitudes.resize(height, Magnitudes::default());
     }
 }
 
@@ -83,8 +88,9 @@ impl Staged for DeflatePng {
         match stage {
             // What does not compress grows by a little.
             1 => [1, HEAD + filtered + filtered / 64 + 256],
+            2 => [self.height, 1 + self.row()],
             3 => [self.height, self.row()],
-            _ => [self.height, 1 + self.row()],
+            _ => [self.height, 1 + self.row() + size_of::<Magnitudes>()],
         }
     }
 
@@ -96,10 +102,16 @@ impl Staged for DeflatePng {
     fn run(&mut self, token: Token, input: &[u8], call: &mut Call<'_, u8>) {
         let Token::Scalar = token else { no_such_variant(Self::NAME, token) };
         let row = self.row();
-        let part = call.enter(0, self.height * (1 + row));
-        filter(input, row, &mut self.filtered);
+        let [height, width] = self.shape(0);
+        let part = call.enter(0, height * width);
+        filter(input, row, &mut self.filtered, &mut self.magnitudes);
         call.strike(&mut self.filtered);
-        part.copy_from_slice(&self.filtered);
+        let lines = self.filtered.chunks_exact(1 + row).zip(&self.magnitudes);
+        for (part, (line, magnitudes)) in part.chunks_exact_mut(width).zip(lines) {
+            let (residuals, sums) = part.split_at_mut(1 + row);
+            residuals.copy_from_slice(line);
+            sums.copy_from_slice(bytemuck::bytes_of(magnitudes));
+        }
 
         let part = call.enter(1, self.shape(1)[1]);
         let mut stream = compress_to_vec_zlib(&self.filtered, self.level);
@@ -146,18 +158,27 @@ fn predict(filter: u8, left: u8, up: u8, corner: u8) -> u8 {
     }
 }
 
-fn filter(picture: &[u8], row: usize, filtered: &mut [u8]) {
-    for (y, (line, to)) in picture.chunks_exact(row).zip(filtered.chunks_exact_mut(1 + row)).enumerate() {
-        let above = |x: usize| if y > 0 { picture[(y - 1) * row + x] } else { 0 };
-        let residual = |filter: u8, x: usize| {
-            let (left, corner) = if x >= RGB { (line[x - RGB], above(x - RGB)) } else { (0, 0) };
-            line[x].wrapping_sub(predict(filter, left, above(x), corner))
-        };
-        let magnitude = |filter| (0..row).map(|x| u64::from((residual(filter, x) as i8).unsigned_abs())).sum::<u64>();
-        let least = (0..5).min_by_key(|filter| magnitude(*filter)).expect("five");
+/// What a line's bytes are more than their predictions.
+fn residuals(filter: u8, line: &[u8], above: &[u8]) -> impl Iterator<Item = u8> {
+    let residual = move |byte: u8, left, up, corner| byte.wrapping_sub(predict(filter, left, up, corner));
+    let first = line.iter().zip(above).take(RGB).map(move |(byte, up)| residual(*byte, 0, *up, 0));
+    let others = line[RGB..].iter().zip(line).zip(above[RGB..].iter().zip(above));
+    first.chain(others.map(move |((byte, left), (up, corner))| residual(*byte, *left, *up, *corner)))
+}
+
+fn filter(picture: &[u8], row: usize, filtered: &mut [u8], magnitudes: &mut [Magnitudes]) {
+    let nothing = alloc::vec![0; row];
+    let mut above = &nothing[..];
+    let lines = picture.chunks_exact(row).zip(filtered.chunks_exact_mut(1 + row)).zip(magnitudes);
+    for (y, ((line, to), magnitudes)) in lines.enumerate() {
+        for (filter, magnitude) in (0..).zip(magnitudes.iter_mut()) {
+            *magnitude = residuals(filter, line, above).map(|byte| u32::from((byte as i8).unsigned_abs())).sum();
+        }
+        let least = (0..5).min_by_key(|filter| magnitudes[usize::from(*filter)]).expect("five");
         let best = if y % 8 == 7 { (y / 8 % 5) as u8 } else { least };
         to[0] = best;
-        to[1..].iter_mut().enumerate().for_each(|(x, to)| *to = residual(best, x));
+        to[1..].iter_mut().zip(residuals(best, line, above)).for_each(|(to, byte)| *to = byte);
+        above = line;
     }
 }
 
@@ -244,7 +265,7 @@ mod tests {
             let (mut work, mut input) = (DeflatePng::default(), Buffer::default());
             work.generate(Size::Golden, &mut Rng::new(seed), &mut input);
             let row = work.row();
-            filter(&input, row, &mut work.filtered);
+            filter(&input, row, &mut work.filtered, &mut work.magnitudes);
             work.filtered.chunks(1 + row).for_each(|line| seen[usize::from(line[0])] += 1);
         }
         assert!(seen.iter().all(|count| *count > 0), "{seen:?}");

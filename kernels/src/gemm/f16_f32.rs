@@ -64,6 +64,7 @@ mod vector {
     use crate::{
         gemm::{
             embedded::{embedded, embedded_peak, fused_ps, one_in_three},
+            first::first,
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -92,7 +93,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words))),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        first: first!(zmm, ps), row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
@@ -100,7 +101,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words)),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        first: first!(zmm, ps), row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
     );
     register_tile!(
         F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1,
@@ -108,7 +109,7 @@ mod vector {
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         unpack: |words, _| _mm256_cvtph_ps(load!(_mm_loadu_si128)(words)),
         broadcast: |a: f32| _mm256_set1_ps(a),
-        step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
+        first: first!(ymm, ps), step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
 
     /// Converts the lower four half floats: moved to f32's fields they are 2^112 too small, which a product with a power of two

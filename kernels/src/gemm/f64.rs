@@ -58,6 +58,7 @@ mod vector {
     use crate::{
         gemm::{
             embedded::{embedded, embedded_peak, fused_pd, none},
+            first::first,
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -79,13 +80,13 @@ mod vector {
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_pd(), load: load!(_mm512_loadu_pd), store: store!(_mm512_storeu_pd),
         broadcast: |a: f64| _mm512_set1_pd(a),
-        row: embedded!(pd), peak: embedded_peak!(__m512d, fused_pd),
+        first: first!(zmm, pd), row: embedded!(pd), peak: embedded_peak!(__m512d, fused_pd),
     );
     register_tile!(
         F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1,
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm256_setzero_pd(), load: load!(_mm256_loadu_pd), store: store!(_mm256_storeu_pd),
         broadcast: |a: f64| _mm256_set1_pd(a),
-        step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
+        first: first!(ymm, pd), step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
     );
 }

@@ -8,6 +8,8 @@ mod embedded;
 mod f16_f32;
 mod f32;
 mod f64;
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod first;
 mod layout;
 mod reference;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]

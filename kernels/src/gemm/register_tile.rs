@@ -94,14 +94,15 @@ macro_rules! store {
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
 /// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
 /// for that, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and adds those that the row
-/// below got a step before; `add` adds what the last step leaves.
+/// below got a step before; `add` adds what the last step leaves. `first` is a row's first step of a block, which reads what the
+/// sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
         $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
-        broadcast: $broadcast:expr, $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
+        broadcast: $broadcast:expr, $(first: $first:expr,)? $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
         $(late: $late:expr, late_peak: $late_peak:expr, add: $add:expr,)?
         $(raise: $raise:expr, correct: $correct:expr, total: $total:expr, subtract: $subtract:expr,)?
     ) => {
@@ -209,6 +210,8 @@ macro_rules! register_tile {
                 fn multiply(left: Left<'_, [$left; $parts]>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
                     const COLS: usize = $vectors * $lanes;
                     const UNPACKED: usize = <$name as Tile<$product>>::UNPACKED;
+                    // Steps that are taken before the others.
+                    const FIRST: usize = 0 $(+ { let _ = stringify!($first); 1 })?;
                     // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
                     const APART: usize = 3;
                     // Parts that a pass through the loop takes: for more there are too few registers to index with.
@@ -222,8 +225,6 @@ macro_rules! register_tile {
                     assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
                     // SAFETY: within `sums` or `start`, as asserted.
                     let from = |row: usize, vector: usize| unsafe { from.add(row * down + vector * across) };
-                    let mut acc: [[_; $vectors]; $rows] =
-                        core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
                     $(let mut made = { let _ = stringify!($late); [[$zero; $vectors]; $rows] };)?
                     let (mut words, pitch): ([*const u8; $vectors], usize) = if UNPACKED > 0 {
                         let unpacked = &unpacked[..right.steps * UNPACKED];
@@ -232,10 +233,24 @@ macro_rules! register_tile {
                     } else {
                         (right.vectors::<$vectors>($lanes).map(<*const B>::cast), <$product>::PANEL * size_of::<B>())
                     };
+                    let mut acc: [[_; $vectors]; $rows] =
+                        core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
+                    $(
+                        // SAFETY: as many vectors as there are steps and parts.
+                        let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
+                        words = words.map(|words| words.wrapping_add(pitch));
+                        for row in 0..$rows {
+                            // SAFETY: within the packed lines, as checked.
+                            let a = $broadcast(unsafe { *left.words.as_ptr().add(row * left.row).cast() });
+                            acc[row] = $first(core::array::from_fn(|vector| from(row, vector)), a, b);
+                        }
+                    )?
                     for run in 0..left.runs {
+                        let done = if run == 0 { FIRST } else { 0 };
                         let group = |group: usize| left.words.as_ptr().wrapping_add(run * left.run + group * APART * left.row);
-                        let mut rows: [*const $left; $rows / APART] = core::array::from_fn(|at| group(at).cast());
-                        for _ in 0..left.steps * $parts / TOGETHER {
+                        let mut rows: [*const $left; $rows / APART] =
+                            core::array::from_fn(|at| group(at).cast::<$left>().wrapping_add(done));
+                        for _ in done..left.steps * $parts / TOGETHER {
                             for part in 0..TOGETHER {
                                 // SAFETY: as many vectors as there are steps and parts.
                                 let b: [_; $vectors] =

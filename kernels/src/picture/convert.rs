@@ -7,12 +7,12 @@ const WHOLE_F32: f32 = 8_388_608.0;
 /// The same of f64, up to 2^51.
 const WHOLE_F64: f64 = 4_503_599_627_370_496.0;
 
-/// RGB bytes to three planes of f32: divided, less `less`. Sums the quotients.
+/// RGB bytes to three planes of f32: divided, less `less`. Sums the quotients if anything is taken off them, which hides bits.
 pub(crate) struct ToPlanes<'a> {
     pub(crate) rgb: &'a [u8],
     pub(crate) planes: [&'a mut [f32]; RGB],
     pub(crate) divisor: f32,
-    pub(crate) less: f32,
+    pub(crate) less: Option<f32>,
 }
 
 impl Operation for ToPlanes<'_> {
@@ -23,8 +23,13 @@ impl Operation for ToPlanes<'_> {
         for (channel, plane) in self.planes.into_iter().enumerate() {
             for (value, pixel) in plane.iter_mut().zip(self.rgb.chunks_exact(RGB)) {
                 let quotient = f32::from(pixel[channel]) / self.divisor;
-                sum = sum.wrapping_add(quotient.to_bits());
-                *value = quotient - self.less;
+                *value = match self.less {
+                    Some(less) => {
+                        sum = sum.wrapping_add(quotient.to_bits());
+                        quotient - less
+                    }
+                    None => quotient,
+                };
             }
         }
         sum

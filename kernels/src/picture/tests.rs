@@ -43,7 +43,7 @@ fn every_byte_survives_the_latent_space() {
         let mut planes = [[0f32; 256]; 3];
         let mut back = vec![0; all.len()];
         let [red, green, blue] = &mut planes;
-        perform(token, ToPlanes { rgb: &all, planes: [red, green, blue], divisor: 127.5, less: 1.0 });
+        perform(token, ToPlanes { rgb: &all, planes: [red, green, blue], divisor: 127.5, less: Some(1.0) });
         perform(
             token,
             ToRgb { planes: planes.each_ref().map(|plane| &plane[..]), rgb: &mut back, bytes: Bytes::Decoded },

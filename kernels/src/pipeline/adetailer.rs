@@ -241,7 +241,7 @@ impl Chain for ADetailer {
             let (planes, _) = output.begin(&[RGB, self.work, self.work], 0);
             for (y, rgb) in crop_image.values().chunks_exact(self.work * RGB).enumerate() {
                 let planes = rows_of_planes(planes, y, self.work);
-                perform(token, ToPlanes { rgb, planes, divisor: 255.0, less: 0.0 });
+                perform(token, ToPlanes { rgb, planes, divisor: 255.0, less: None });
             }
         });
         steps.take(LATENT_MASK, latent_mask, |output| self.latent(token, crop_mask.values(), output));
@@ -308,7 +308,7 @@ impl ADetailer {
         let (planes, _) = output.begin(&[1, RGB, high, wide], 0);
         for (y, rgb) in self.padded.chunks_exact(wide * RGB).enumerate() {
             let [red, green, blue] = rows_of_planes(planes, y, wide);
-            perform(token, ToPlanes { rgb, planes: [blue, green, red], divisor: 255.0, less: 0.0 });
+            perform(token, ToPlanes { rgb, planes: [blue, green, red], divisor: 255.0, less: None });
         }
     }
 

@@ -76,7 +76,7 @@ impl Chain for PictureMoves {
             let (planes, sums) = output.begin(&chw, height);
             for (y, (rgb, sum)) in rgb.chunks_exact(row).zip(sums).enumerate() {
                 let planes = rows_of_planes(planes, y, width);
-                *sum = perform(token, ToPlanes { rgb, planes, divisor: 127.5, less: 1.0 });
+                *sum = perform(token, ToPlanes { rgb, planes, divisor: 127.5, less: Some(1.0) });
             }
         });
         steps.take(1, doubles, |output| {

@@ -136,7 +136,7 @@ impl Chain for Upscale {
             for (y, (rgb, sum)) in source.rgb.chunks_exact(width * RGB).zip(sums).enumerate() {
                 *sum = perform(
                     token,
-                    ToPlanes { rgb, planes: rows_of_planes(planes, y, width), divisor: 127.5, less: 1.0 },
+                    ToPlanes { rgb, planes: rows_of_planes(planes, y, width), divisor: 127.5, less: Some(1.0) },
                 );
             }
         });

@@ -34,15 +34,26 @@ impl Ruler {
         libm::ceil(self.support) as usize * 2 + 1
     }
 
-    /// The weights of one target position, which add up to one; returns where they begin.
-    pub(super) fn weigh(&self, at: usize, weights: &mut Vec<f64>) -> usize {
-        let centre = (at as f64 + 0.5) * self.scale;
+    fn centre(&self, at: usize) -> f64 {
+        (at as f64 + 0.5) * self.scale
+    }
+
+    /// The source positions that one target position needs.
+    pub(super) fn window(&self, at: usize) -> Range<usize> {
+        let centre = self.centre(at);
         // C's conversion to int truncates toward zero, as Rust's does.
         let start = ((centre - self.support + 0.5) as i64).max(0) as usize;
         let end = ((centre + self.support + 0.5) as i64).min(self.from as i64) as usize;
+        start..end
+    }
+
+    /// The weights of one target position, which add up to one; returns where they begin.
+    pub(super) fn weigh(&self, at: usize, weights: &mut Vec<f64>) -> usize {
+        let (centre, window) = (self.centre(at), self.window(at));
+        let start = window.start;
         let mut sum = 0.0;
         weights.clear();
-        weights.extend((start..end).map(|from| {
+        weights.extend(window.map(|from| {
             let weight = self.filter.weight((from as f64 - centre + 0.5) * (1.0 / self.widened));
             sum += weight;
             weight

@@ -212,9 +212,12 @@ mod instructions {
             let sum = _mm_add_epi32(w[four % 4], load(&K256[4 * four..]));
             y = _mm_sha256rnds2_epu32(y, x, sum);
             x = _mm_sha256rnds2_epu32(x, y, _mm_shuffle_epi32::<0x0e>(sum));
-            let (next, third, last) = (w[(four + 1) % 4], w[(four + 2) % 4], w[(four + 3) % 4]);
-            let partial = _mm_sha256msg1_epu32(w[four % 4], next);
-            w[four % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(partial, _mm_alignr_epi8::<4>(last, third)), last);
+            // Of words that no round takes nobody would see that they are wrong.
+            if four < 12 {
+                let (next, third, last) = (w[(four + 1) % 4], w[(four + 2) % 4], w[(four + 3) % 4]);
+                let partial = _mm_sha256msg1_epu32(w[four % 4], next);
+                w[four % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(partial, _mm_alignr_epi8::<4>(last, third)), last);
+            }
         }
         let feba = _mm_shuffle_epi32::<0x1b>(_mm_add_epi32(x, abef));
         let dchg = _mm_shuffle_epi32::<0xb1>(_mm_add_epi32(y, cdgh));
@@ -235,9 +238,11 @@ mod instructions {
                     let sum = if four == 0 { _mm_add_epi32(e, w[0]) } else { _mm_sha1nexte_epu32(before, w[four % 4]) };
                     before = x;
                     x = _mm_sha1rnds4_epu32::<$function>(x, sum);
-                    let (next, third, last) = (w[(four + 1) % 4], w[(four + 2) % 4], w[(four + 3) % 4]);
-                    let partial = _mm_xor_si128(_mm_sha1msg1_epu32(w[four % 4], next), third);
-                    w[four % 4] = _mm_sha1msg2_epu32(partial, last);
+                    if four < 16 {
+                        let (next, third, last) = (w[(four + 1) % 4], w[(four + 2) % 4], w[(four + 3) % 4]);
+                        let partial = _mm_xor_si128(_mm_sha1msg1_epu32(w[four % 4], next), third);
+                        w[four % 4] = _mm_sha1msg2_epu32(partial, last);
+                    }
                 }
             };
         }

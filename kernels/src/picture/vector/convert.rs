@@ -13,23 +13,33 @@ const RGB_GROUP: usize = 3 * GROUP;
 impl Vector for ToPlanes<'_> {
     #[inline(always)]
     fn vector<L: Lanes>(self, lanes: L) -> u32 {
-        let Self { rgb, planes: [red, green, blue], divisor, less } = self;
-        let (divisors, lesses) = (lanes.floats(divisor), lanes.floats(less));
-        let (groups, rgb) = rgb.as_chunks::<RGB_GROUP>();
-        let (reds, red) = red.as_chunks_mut::<GROUP>();
-        let (greens, green) = green.as_chunks_mut::<GROUP>();
-        let (blues, blue) = blue.as_chunks_mut::<GROUP>();
-        let mut sums = lanes.no_sums();
-        for (((group, red), green), blue) in groups.iter().zip(reds).zip(greens).zip(blues) {
-            let channels = lanes::channels(lanes, group);
-            for (bytes, plane) in channels.into_iter().zip([red, green, blue]) {
-                let quotients = lanes.div(lanes.floats_of(lanes.ints_of(bytes)), divisors);
-                sums = lanes.sum_floats(sums, quotients);
-                lanes.store_floats(lanes.sub(quotients, lesses), plane);
-            }
+        match self.less {
+            Some(_) => to_planes::<L, true>(lanes, self),
+            None => to_planes::<L, false>(lanes, self),
         }
-        lanes.total(sums).wrapping_add(Self { rgb, planes: [red, green, blue], divisor, less }.scalar())
     }
+}
+
+#[inline(always)]
+fn to_planes<L: Lanes, const SUMMED: bool>(lanes: L, operation: ToPlanes<'_>) -> u32 {
+    let ToPlanes { rgb, planes: [red, green, blue], divisor, less } = operation;
+    let (divisors, lesses) = (lanes.floats(divisor), lanes.floats(less.unwrap_or_default()));
+    let (groups, rgb) = rgb.as_chunks::<RGB_GROUP>();
+    let (reds, red) = red.as_chunks_mut::<GROUP>();
+    let (greens, green) = green.as_chunks_mut::<GROUP>();
+    let (blues, blue) = blue.as_chunks_mut::<GROUP>();
+    let mut sums = lanes.no_sums();
+    for (((group, red), green), blue) in groups.iter().zip(reds).zip(greens).zip(blues) {
+        let channels = lanes::channels(lanes, group);
+        for (bytes, plane) in channels.into_iter().zip([red, green, blue]) {
+            let quotients = lanes.div(lanes.floats_of(lanes.ints_of(bytes)), divisors);
+            if SUMMED {
+                sums = lanes.sum_floats(sums, quotients);
+            }
+            lanes.store_floats(if SUMMED { lanes.sub(quotients, lesses) } else { quotients }, plane);
+        }
+    }
+    lanes.total(sums).wrapping_add(ToPlanes { rgb, planes: [red, green, blue], divisor, less }.scalar())
 }
 
 impl Vector for ToPlanesF64<'_> {

@@ -45,7 +45,9 @@ impl Vector for Largest<'_> {
         let done = whole(to.len());
         let (groups, to) = to.as_chunks_mut::<BYTES>();
         for (n, to) in groups.iter_mut().enumerate() {
-            let [a, b, c, d] = taps.map(|tap| lanes.load_bytes(group(tap, n * BYTES)));
+            // One by one: `map` would not inline the loads.
+            let load = |tap: usize| lanes.load_bytes(group(taps[tap], n * BYTES));
+            let [a, b, c, d] = [load(0), load(1), load(2), load(3)];
             lanes.store_bytes(lanes.max_bytes(lanes.max_bytes(a, b), lanes.max_bytes(c, d)), to);
         }
         Self { taps: taps.map(|tap| &tap[done..]), to }.scalar();

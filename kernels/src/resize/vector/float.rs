@@ -1,5 +1,6 @@
 //! The float resize in vectors; see `resize/float.rs` for the arithmetic. The horizontal pass has a pixel in four lanes, of which
-//! the last is not used.
+//! the last is not used. A chain begins with its first product, which is what +0 and that product add up to: samples are never -0. A
+//! zero in a register would hide what is wrong with it, because it would round away.
 
 use crate::{
     gemm::no_such_variant,
@@ -10,7 +11,7 @@ use crate::{
 macro_rules! passes {
     (
         $name:ident, $features:literal, $pixels:literal, $lanes:literal, load: $load:ident, store: $store:ident,
-        zero: $zero:ident, splat: $splat:ident, fused: $fused:ident,
+        splat: $splat:ident, times: $times:ident, fused: $fused:ident,
         gather: |$from:ident, $at:ident| $gather:expr, scatter: |$to:ident, $v:ident| $scatter:expr,
     ) => {
         mod $name {
@@ -25,8 +26,7 @@ macro_rules! passes {
                 assert!(source.len() > last * CHANNELS && target.len() >= width * CHANNELS + SLACK);
                 assert!(table.starts.len() >= padded && table.spread.len() >= padded * table.taps);
                 for first in (0..padded).step_by($pixels) {
-                    let mut sums = $zero();
-                    for tap in 0..table.taps {
+                    let sample = |tap: usize| {
                         let $at = |pixel: usize| {
                             // SAFETY: the assert above.
                             let start = unsafe { *table.starts.get_unchecked(first + pixel) };
@@ -34,7 +34,7 @@ macro_rules! passes {
                         };
                         let weight = |pixel: usize| (first + pixel) * table.taps + tap;
                         // SAFETY: the asserts above: a pixel and the sample behind it lie in the source, weights in the table.
-                        let (values, weights) = unsafe {
+                        unsafe {
                             let values = {
                                 let $from = source.as_ptr();
                                 $gather
@@ -44,8 +44,13 @@ macro_rules! passes {
                                 let $at = |pixel: usize| weight(pixel) * 4;
                                 $gather
                             };
-                            (values, weights)
-                        };
+                            (weights, values)
+                        }
+                    };
+                    let (weights, values) = sample(0);
+                    let mut sums = $times(weights, values);
+                    for tap in 1..table.taps {
+                        let (weights, values) = sample(tap);
                         sums = $fused(weights, values, sums);
                     }
                     // SAFETY: the row has room for a vector behind its last pixel.
@@ -62,14 +67,17 @@ macro_rules! passes {
                 let padded = target.len().next_multiple_of(BLOCK);
                 assert!(rows.len() >= (weights.len() - 1) * stride + padded);
                 for (block, target) in target.chunks_mut(4 * $lanes).enumerate() {
-                    let mut sums = [$zero(); 4];
-                    for (tap, weight) in weights.iter().enumerate() {
+                    let values = |tap: usize, vector: usize| {
+                        let at = tap * stride + (block * 4 + vector) * $lanes;
+                        // SAFETY: the assert above, and a block is a multiple of four vectors.
+                        unsafe { $load(rows.as_ptr().add(at)) }
+                    };
+                    let weight = $splat(weights[0]);
+                    let mut sums: [_; 4] = core::array::from_fn(|vector| $times(weight, values(0, vector)));
+                    for (tap, weight) in weights.iter().enumerate().skip(1) {
                         let weight = $splat(*weight);
                         for (vector, sum) in sums.iter_mut().enumerate() {
-                            let at = tap * stride + (block * 4 + vector) * $lanes;
-                            // SAFETY: the assert above, and a block is a multiple of four vectors.
-                            let values = unsafe { $load(rows.as_ptr().add(at)) };
-                            *sum = $fused(weight, values, *sum);
+                            *sum = $fused(weight, values(tap, vector), *sum);
                         }
                     }
                     let mut last = [0f32; 4 * $lanes];
@@ -89,8 +97,8 @@ macro_rules! passes {
 }
 
 passes! {
-    avx2, "avx2,fma", 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps, zero: _mm256_setzero_ps,
-    splat: _mm256_set1_ps, fused: _mm256_fmadd_ps,
+    avx2, "avx2,fma", 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps,
+    splat: _mm256_set1_ps, times: _mm256_mul_ps, fused: _mm256_fmadd_ps,
     gather: |from, at| _mm256_insertf128_ps::<1>(
         _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(0)))), _mm_loadu_ps(from.add(at(1)))),
     scatter: |to, v| {
@@ -100,8 +108,8 @@ passes! {
 }
 
 passes! {
-    avx512, "avx512f,avx512bw", 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps, zero: _mm512_setzero_ps,
-    splat: _mm512_set1_ps, fused: _mm512_fmadd_ps,
+    avx512, "avx512f,avx512bw", 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
+    splat: _mm512_set1_ps, times: _mm512_mul_ps, fused: _mm512_fmadd_ps,
     gather: |from, at| {
         let pair = |n: usize| _mm256_insertf128_ps::<1>(
             _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(n)))), _mm_loadu_ps(from.add(at(n + 1))));
