@@ -4,6 +4,9 @@ use std::io;
 
 use super::{Core, Machine, Root, of_cpu, parse_cpu_list};
 
+/// Why there is no cap to set on Windows.
+const NOT_ON_WINDOWS: &str = "Windows has no cap for one core: PROCFREQMAX of its power plan caps all cores of an efficiency class together, and stays \
+     when the machine is reset";
 /// The file that a cap is.
 const CAP: &str = "cpufreq/scaling_max_freq";
 /// A core whose base clock nobody tells is not searched below this part of its top.
@@ -49,6 +52,9 @@ pub fn set_all(cap: &dyn ClockCap, caps: &[(u32, u32)]) -> Result<(), String> {
 
 /// The caps of all CPUs of these cores, all of which can be set; or why they cannot, and what to do.
 pub fn settable(machine: &Machine, cores: &[u32], root: &Root) -> Result<Caps, String> {
+    if cfg!(windows) && root.is_real() {
+        return Err(NOT_ON_WINDOWS.into());
+    }
     let cpus =
         machine.cores.iter().filter(|core| cores.contains(&core.core)).flat_map(|core| core.cpus.iter().copied());
     let mut caps = Vec::new();

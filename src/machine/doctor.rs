@@ -45,8 +45,8 @@ impl Check {
     }
 }
 
-/// How to have more, by the name under which a thing is missed.
-const REMEDIES: [(&str, &str); 10] = [
+/// How to have more on Linux, by the name under which a thing is missed.
+const ON_LINUX: [(&str, &str); 10] = [
     ("temperature", "load the CPU's driver, as root: modprobe coretemp (Intel) or k10temp (AMD)"),
     ("core voltage", "load the driver of the board's monitoring chip (sensors-detect of lm-sensors names it)"),
     ("package power", "run as root, or let everybody read it: chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"),
@@ -58,6 +58,13 @@ const REMEDIES: [(&str, &str); 10] = [
     ("top clocks", "say them with --expect, like --expect 4,5=60x,rest=57x"),
     ("capping clocks", "run oddcore tune as root, with a cpufreq driver that has scaling_max_freq"),
 ];
+/// The same on Windows.
+const ON_WINDOWS: [(&str, &str); 3] = [
+    ("% Processor Performance", "as administrator: lodctr /R, which builds damaged counters again"),
+    ("top clocks", "say them with --expect, like --expect 4,5=60x,rest=57x"),
+    ("capping clocks", "cap a whole class of cores by hand, run, and take the cap off again: docs/WINDOWS.md"),
+];
+const REMEDIES: &[(&str, &str)] = if cfg!(windows) { &ON_WINDOWS } else { &ON_LINUX };
 
 /// Everything about `machine`, read below `root`.
 pub fn examine(machine: &Machine, root: &Root) -> Vec<Check> {
@@ -165,7 +172,7 @@ mod tests {
         for what in ["temperature", "core voltage", "machine checks", "capping clocks", "top clocks"] {
             let check = find(&checks, what);
             assert_eq!(check.state, State::Missing, "{what}");
-            assert!(check.remedy.is_some(), "{what}");
+            assert_eq!(check.remedy.is_some(), REMEDIES.iter().any(|(name, _)| *name == what), "{what}");
         }
         assert_eq!(find(&checks, "CPUs").state, State::Ok);
         let checks = examined(&root, true);
@@ -179,10 +186,11 @@ mod tests {
             include_str!("sensors.rs"),
             include_str!("hardware_log.rs"),
             include_str!("cycles.rs"),
+            include_str!("performance.rs"),
             include_str!("rated.rs"),
             include_str!("doctor.rs"),
         ];
-        for (what, _) in REMEDIES {
+        for (what, _) in ON_LINUX.iter().chain(&ON_WINDOWS) {
             assert!(sources.iter().any(|source| source.contains(what)), "{what}");
         }
     }

@@ -17,6 +17,8 @@ mod kinds;
 mod labels;
 mod microcode;
 pub mod name;
+#[cfg(any(windows, test))]
+mod performance;
 pub mod power;
 mod rasdaemon;
 mod rated;
@@ -196,7 +198,9 @@ pub fn read(root: &Root, allowed: &[u32]) -> Result<Machine, MachineError> {
     let told = if root.is_real() { cpuid::ask(allowed) } else { Vec::new() };
     #[cfg(windows)]
     if root.is_real() {
-        return windows::read(&crate::platform::ask_system(), boot(root), allowed, &told);
+        let mut machine = windows::read(&crate::platform::ask_system(), boot(root), allowed, &told)?;
+        performance::survey(&mut machine);
+        return Ok(machine);
     }
     read_with(root, allowed, &told)
 }

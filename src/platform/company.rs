@@ -3,16 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    fs, io,
     os::{
         fd::AsFd,
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::{
@@ -20,13 +19,11 @@ use rustix::{
     process::{Pid, Signal, WaitOptions},
 };
 
-use super::{ProcessEnd, process_end};
-
-/// How long it may take to end when asked to.
-const GRACE: Duration = Duration::from_secs(3);
-/// How long what was killed may take to be gone: a process may wait for a disk.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+use super::{
+    ProcessEnd,
+    keeper::{BETWEEN_LOOKS, GONE_WITHIN, GRACE, hear_closing, say_end, say_started},
+    process_end,
+};
 
 /// The platform's shell, to run one line of the user's.
 pub fn shell(line: &str) -> Command {
@@ -86,13 +83,8 @@ pub fn keep(line: &str) -> io::Result<ProcessEnd> {
         });
     }
     let program = Pid::from_child(&command.spawn()?);
-    say("started");
-    let (closed, closing) = channel();
-    thread::Builder::new().name("supervisor".into()).spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        let _ = closed.send(());
-    })?;
-    Ok(watch(program, &closing))
+    say_started();
+    Ok(watch(program, &hear_closing()?))
 }
 
 /// Waits until nothing is left, or ends what is left.
@@ -138,46 +130,8 @@ fn watch(program: Pid, closing: &Receiver<()>) -> ProcessEnd {
         }
     }
     let end = reap().1.unwrap_or(ProcessEnd::Signalled(Signal::KILL.as_raw()));
-    say(&match end {
-        ProcessEnd::Exited(code) => format!("exited {code}"),
-        ProcessEnd::Signalled(signal) => format!("signalled {signal}"),
-    });
+    say_end(end);
     end
-}
-
-fn say(word: &str) {
-    let mut out = io::stdout().lock();
-    // Nobody may be left to hear it.
-    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
-}
-
-/// How it ended, from what the keeper says; `None` for anything else.
-fn understood(word: &str) -> Option<ProcessEnd> {
-    let (how, number) = word.trim().split_once(' ')?;
-    let number = number.parse().ok()?;
-    match how {
-        "exited" => Some(ProcessEnd::Exited(number)),
-        "signalled" => Some(ProcessEnd::Signalled(number)),
-        _ => None,
-    }
-}
-
-/// What a keeper says, one after the other: an error until it has begun, then how it ended.
-pub fn hear_keeper(said: impl Read + Send + 'static) -> io::Result<Receiver<ProcessEnd>> {
-    let mut lines = BufReader::new(said).lines();
-    match lines.next() {
-        Some(Ok(word)) if word == "started" => {}
-        _ => return Err(io::Error::other("it ended before it began")),
-    }
-    let (hearing, heard) = channel();
-    thread::Builder::new().name("hear-keeper".into()).spawn(move || {
-        for word in lines.map_while(Result::ok) {
-            if let Some(end) = understood(&word) {
-                let _ = hearing.send(end);
-            }
-        }
-    })?;
-    Ok(heard)
 }
 
 /// All processes that descend from this one.
@@ -211,21 +165,5 @@ mod tests {
         for line in ["nonsense-of-ours --fast", "/no/such/program", "echo 'a", "if true", "(sleep 1"] {
             assert!(shell_objects(line).is_some(), "{line}");
         }
-    }
-
-    #[test]
-    fn the_word_of_a_keeper_is_understood() {
-        for end in [ProcessEnd::Exited(3), ProcessEnd::Signalled(9)] {
-            let word = match end {
-                ProcessEnd::Exited(code) => format!("exited {code}\n"),
-                ProcessEnd::Signalled(signal) => format!("signalled {signal}\n"),
-            };
-            assert_eq!(understood(&word), Some(end));
-        }
-        assert_eq!((understood("started"), understood("exited x")), (None, None));
-        assert!(hear_keeper(&b""[..]).is_err());
-        let heard = hear_keeper(&b"started\nexited 3\n"[..]).expect("begun");
-        assert_eq!(heard.recv(), Ok(ProcessEnd::Exited(3)));
-        assert!(heard.recv().is_err());
     }
 }

@@ -140,6 +140,11 @@ pub fn monotonic_ns() -> u64 {
     clock_ns(rustix::time::ClockId::Monotonic)
 }
 
+/// Time for spans of some microseconds on one CPU, ns.
+pub fn fine_ns() -> u64 {
+    monotonic_ns()
+}
+
 /// Sleeps until then on the monotonic clock; a signal does not end it.
 pub fn sleep_until(at_ns: u64) {
     let at = rustix::time::Timespec { tv_sec: (at_ns / 1_000_000_000) as i64, tv_nsec: (at_ns % 1_000_000_000) as _ };
@@ -255,10 +260,18 @@ pub fn signal_name(signal: i32) -> String {
     names.iter().find(|(number, _)| *number == signal).map_or_else(|| format!("signal {signal}"), |(_, n)| (*n).into())
 }
 
+/// The signal that nothing withstands.
+pub const KILLED: i32 = libc::SIGKILL;
+
 /// Whether a program earns this signal by its own instructions.
 pub fn is_earned(signal: i32) -> bool {
     use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
     [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS].contains(&signal)
+}
+
+/// Whether a person, a program or the system ends others by this signal.
+pub fn is_from_outside(signal: i32) -> bool {
+    [libc::SIGKILL, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].contains(&signal)
 }
 
 /// Whether this is also how the OS tells of broken memory.

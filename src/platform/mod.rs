@@ -10,6 +10,7 @@ pub mod crash;
 mod cycles;
 #[cfg(target_os = "linux")]
 mod keep_awake;
+mod keeper;
 mod kernel_messages;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -25,11 +26,12 @@ pub use answers::SystemAnswers;
 #[cfg(target_os = "linux")]
 pub use command::*;
 #[cfg(target_os = "linux")]
-pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
+pub use company::{keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
 #[cfg(target_os = "linux")]
 pub use keep_awake::KeepAwake;
+pub use keeper::hear_keeper;
 pub use kernel_messages::KernelMessages;
 #[cfg(target_os = "linux")]
 pub use linux::*;

@@ -76,7 +76,7 @@ impl Beside for Kept {
             Ok(end) => Some(end),
             Err(TryRecvError::Empty) => None,
             // The keeper itself is gone, and told nothing.
-            Err(TryRecvError::Disconnected) => Some(ProcessEnd::Signalled(9)),
+            Err(TryRecvError::Disconnected) => Some(ProcessEnd::Signalled(platform::KILLED)),
         }
     }
 

@@ -8,15 +8,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Class, Finding, Hex, Outcome, Repeat};
-use crate::platform::signal_name;
+use crate::platform::{KILLED, is_earned, is_from_outside, signal_name};
 
 /// What stands for a kernel's name in records of a program's runs.
 pub const EXEC: &str = "exec";
 
-/// The signals that a program earns by its own instructions.
-const EARNED: [&str; 7] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGABRT", "SIGSYS"];
-/// What a shell adds to the number of the signal that ended its child.
-const SHELL: i32 = 128;
+/// What a shell adds to the number of the signal that ended its child; on Windows it passes the child's own code on.
+const SHELL: i32 = if cfg!(windows) { 0 } else { 128 };
 /// Where results differ the program runs again, so often at least and at most on each core; the least leaves a chance below
 /// [`CHANCE`] that two cores alike are parted where one of them always errs.
 const RUNS: (usize, usize) = (4, 16);
@@ -53,7 +51,7 @@ impl End {
 
     /// The signal of a crash: the program's own, or one that a shell passes on as its exit code.
     fn earned(self) -> Option<i32> {
-        self.signal().filter(|&signal| EARNED.contains(&signal_name(signal).as_str()))
+        self.signal().filter(|&signal| is_earned(signal))
     }
 
     /// Whether it is no answer, but the end of one that never came.
@@ -71,15 +69,17 @@ impl End {
 
     /// Whether somebody or something from outside ended it: a person, or the out-of-memory killer.
     fn is_from_outside(self) -> bool {
-        let name = self.signal().map(signal_name).unwrap_or_default();
-        let by_hand = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"].contains(&name.as_str());
-        name == "SIGKILL" || by_hand && matches!(self, Self::Signalled(_))
+        match self {
+            Self::Signalled(signal) => is_from_outside(signal),
+            // What a shell passes on may as well be a code of the program's own, but for the one of the out-of-memory killer.
+            _ => cfg!(unix) && self.signal() == Some(KILLED),
+        }
     }
 
     fn word(self) -> u64 {
         match self {
             Self::Exited(code) => u64::from(code as u32),
-            Self::Signalled(signal) => (SHELL + signal) as u64,
+            Self::Signalled(signal) => u64::from((SHELL + signal) as u32),
             Self::Hung | Self::Flooded => u64::MAX,
         }
     }

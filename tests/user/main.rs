@@ -33,5 +33,7 @@ mod soak;
 mod trees;
 #[cfg(target_os = "linux")]
 mod tune;
+#[cfg(windows)]
+mod windows;
 #[cfg(unix)]
 mod workers;

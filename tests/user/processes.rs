@@ -72,3 +72,21 @@ pub fn kill(pid: u32) {
         }
     }
 }
+
+/// Whether there is a process of that id which has not ended.
+#[cfg(windows)]
+pub fn is_alive(pid: u32) -> bool {
+    use windows_sys::Win32::{
+        Foundation::{CloseHandle, WAIT_TIMEOUT},
+        System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject},
+    };
+    // SAFETY: the handle is checked, and closed once.
+    unsafe {
+        let process = OpenProcess(PROCESS_SYNCHRONIZE, 0, pid);
+        let lives = !process.is_null() && WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+        if !process.is_null() {
+            CloseHandle(process);
+        }
+        lives
+    }
+}

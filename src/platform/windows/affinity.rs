@@ -92,10 +92,8 @@ pub fn allowed_cpus() -> io::Result<Vec<u32>> {
     if groups() > 1 {
         return answers::all_cpus();
     }
-    let (mut mask, mut system) = (0, 0);
-    // SAFETY: the first is a constant that stands for this process; the call writes two numbers.
-    done(unsafe { GetProcessAffinityMask(GetCurrentProcess(), &mut mask, &mut system) })?;
-    Ok(cpus_of(&GROUP_AFFINITY { Mask: mask, Group: 0, Reserved: [0; 3] }))
+    // SAFETY: a constant that stands for this process.
+    of_process(unsafe { GetCurrentProcess() })
 }
 
 /// Keeps every thread of this process on those of `cpus` that are in its group.
@@ -118,6 +116,14 @@ pub fn keep_other_process_on(process: HANDLE, cpus: &[u32]) -> io::Result<()> {
     let mask = group_mask(cpus)?.Mask;
     // SAFETY: the handle is open; a number.
     done(unsafe { SetProcessAffinityMask(process, mask) })
+}
+
+/// The CPUs that a process with all its threads is kept on, where all CPUs are of one group. It may have ended.
+pub fn of_process(process: HANDLE) -> io::Result<Vec<u32>> {
+    let (mut mask, mut system) = (0, 0);
+    // SAFETY: the handle is open; the call writes two numbers.
+    done(unsafe { GetProcessAffinityMask(process, &mut mask, &mut system) })?;
+    Ok(cpus_of(&GROUP_AFFINITY { Mask: mask, Group: 0, Reserved: [0; 3] }))
 }
 
 /// The CPU that this thread is on.

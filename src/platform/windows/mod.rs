@@ -4,9 +4,11 @@ mod affinity;
 mod answers;
 mod command;
 mod company;
+mod counters;
 mod events;
 mod files;
 mod handle;
+mod job;
 mod process;
 mod shared;
 mod threads;
@@ -35,18 +37,21 @@ pub use answers::{ask_system, boot_id, boot_time_s};
 pub use command::{
     Reaped, await_end, command_usage, kill_command, kill_commands_of, move_command, reap, start_command,
 };
-pub use company::{hear_keeper, keep, shell_objects, spawn_keeper};
+pub use company::{keep, shell_objects, spawn_keeper};
+pub use counters::PerformanceCounter;
 pub use events::system_events;
 pub use files::{
     create_private_dir, create_private_file, is_same_file, open_to_append, state_dir, survive_full_files, sync_dir,
     try_lock,
 };
-pub use process::{is_earned, may_be_broken_memory, parent_id, process_end, signal_name, spawn_pinned};
+pub use process::{
+    KILLED, is_earned, is_from_outside, may_be_broken_memory, parent_id, process_end, signal_name, spawn_pinned,
+};
 pub use shared::SharedWords;
 pub use threads::thread_usage;
 pub use time::{
-    KeepAwake, Starved, context_switches, monotonic_ns, process_cpu_ns, sleep_until, thread_cpu_ns, wait_while,
-    wake_all, wake_on_time,
+    KeepAwake, Starved, context_switches, fine_ns, monotonic_ns, process_cpu_ns, sleep_until, thread_cpu_ns,
+    wait_while, wake_all, wake_on_time,
 };
 
 /// Takes a driver of the kernel's.

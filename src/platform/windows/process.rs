@@ -5,27 +5,22 @@ use std::{
     io, mem,
     os::windows::{io::AsRawHandle, process::CommandExt},
     process::{Child, Command, ExitStatus},
-    ptr::{null, null_mut},
+    ptr::null_mut,
     sync::LazyLock,
 };
 
 use windows_sys::{
     Wdk::System::Threading::{NtQueryInformationProcess, ProcessBasicInformation},
     Win32::{
-        Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_NO_MORE_FILES, HANDLE, WAIT_TIMEOUT},
+        Foundation::{ERROR_NO_MORE_FILES, HANDLE, WAIT_TIMEOUT},
         System::{
             Diagnostics::ToolHelp::{
                 CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
             },
-            JobObjects::{
-                AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-                JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, JobObjectGroupInformationEx,
-                SetInformationJobObject,
-            },
             Threading::{
-                CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess, PROCESS_BASIC_INFORMATION, PROCESS_SYNCHRONIZE,
-                ResumeThread, THREAD_QUERY_INFORMATION, THREAD_SET_INFORMATION, THREAD_SUSPEND_RESUME,
-                WaitForSingleObject,
+                CREATE_NO_WINDOW, CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess, PROCESS_BASIC_INFORMATION,
+                PROCESS_SYNCHRONIZE, ResumeThread, THREAD_QUERY_INFORMATION, THREAD_SET_INFORMATION,
+                THREAD_SUSPEND_RESUME, WaitForSingleObject,
             },
         },
     },
@@ -34,6 +29,7 @@ use windows_sys::{
 use super::{
     affinity,
     handle::{Handle, done},
+    job::Job,
 };
 use crate::platform::ProcessEnd;
 
@@ -67,32 +63,47 @@ pub fn threads_of(process: u32) -> io::Result<Vec<u32>> {
 /// A job ends all that are in it with its last handle. This process has one, and each worker is given another before it begins:
 /// so a worker that was made and not let go yet dies with its supervisor, and those that run see by their pipes that it is gone,
 /// leave word, and end by themselves.
-static FAMILY: LazyLock<Option<Handle>> = LazyLock::new(|| {
-    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-    let job = new_job().ok()?;
-    set(&job, JobObjectExtendedLimitInformation, &limits).ok()?;
-    // SAFETY: the handle is open; a constant that stands for this process.
-    done(unsafe { AssignProcessToJobObject(job.raw(), GetCurrentProcess()) }).ok().map(|()| job)
+static FAMILY: LazyLock<Option<Job>> = LazyLock::new(|| {
+    let job = Job::that_ends_with_us().ok()?;
+    job.take_us_in().ok().map(|()| job)
 });
-
-fn new_job() -> io::Result<Handle> {
-    // SAFETY: no name, no security.
-    Handle::made(unsafe { CreateJobObjectW(null(), null()) })
-}
 
 /// Starts a process that is on `cpus` from before its first instruction, without a console, so that nothing that a console
 /// hears reaches it.
 pub fn spawn_pinned(command: &mut Command, cpus: &[u32]) -> io::Result<Child> {
     affinity::group_mask(cpus)?;
-    let family = FAMILY.as_ref();
-    command.creation_flags(CREATE_SUSPENDED | DETACHED_PROCESS);
+    spawn(
+        command,
+        DETACHED_PROCESS,
+        |process| {
+            keep(process, cpus)?;
+            with_family(process)
+        },
+        Some(cpus),
+    )
+}
+
+/// Starts a process of ours that may run wherever this one may, with a console of its own that nobody sees.
+pub fn spawn_free(command: &mut Command) -> io::Result<Child> {
+    spawn(command, CREATE_NO_WINDOW, with_family, None)
+}
+
+fn with_family(process: HANDLE) -> io::Result<()> {
+    FAMILY.as_ref().map_or(Ok(()), |job| job.give_to(process))
+}
+
+/// Starts a process with these flags; before its first instruction `prepare` has seen it, and its thread is on `cpus`.
+pub fn spawn(
+    command: &mut Command,
+    flags: u32,
+    prepare: impl FnOnce(HANDLE) -> io::Result<()>,
+    cpus: Option<&[u32]>,
+) -> io::Result<Child> {
+    // Made before the child is, so that it is born into it.
+    LazyLock::force(&FAMILY);
+    command.creation_flags(CREATE_SUSPENDED | flags);
     let mut child = command.spawn()?;
-    let process: HANDLE = child.as_raw_handle();
-    let started = keep(process, cpus).and_then(|()| {
-        family.map_or(Ok(()), |job| give(job, process))?;
-        resume(child.id(), cpus)
-    });
+    let started = prepare(child.as_raw_handle()).and_then(|()| resume(child.id(), cpus));
     if let Err(error) = started {
         let _ = child.kill();
         let _ = child.wait();
@@ -102,42 +113,24 @@ pub fn spawn_pinned(command: &mut Command, cpus: &[u32]) -> io::Result<Child> {
 }
 
 /// Keeps a process with all its threads, those to come too, on `cpus`.
-fn keep(process: HANDLE, cpus: &[u32]) -> io::Result<()> {
+pub fn keep(process: HANDLE, cpus: &[u32]) -> io::Result<()> {
     if affinity::groups() == 1 {
         return affinity::keep_other_process_on(process, cpus);
     }
     // A mask of the process cannot leave its group, a job's can. The job stays as long as the process.
-    let job = new_job()?;
-    set(&job, JobObjectGroupInformationEx, &affinity::group_mask(cpus)?)?;
-    // SAFETY: both handles are open.
-    done(unsafe { AssignProcessToJobObject(job.raw(), process) })
+    Job::on(cpus)?.take_in(process)
 }
 
-/// Gives a process a handle of a job for its own, which is closed by its end.
-fn give(job: &Handle, process: HANDLE) -> io::Result<()> {
-    let mut its_own = null_mut();
-    // SAFETY: a constant that stands for this process; both handles are open; the call writes one handle, which is of the other
-    // process and not ours to close.
-    done(unsafe { DuplicateHandle(GetCurrentProcess(), job.raw(), process, &mut its_own, 0, 0, DUPLICATE_SAME_ACCESS) })
-}
-
-fn set<T>(job: &Handle, class: i32, value: &T) -> io::Result<()> {
-    // SAFETY: the handle is open; the pointer and the size are those of the value, which is only read.
-    done(unsafe {
-        SetInformationJobObject(job.raw(), class, std::ptr::from_ref(value).cast(), mem::size_of::<T>() as u32)
-    })
-}
-
-/// Pins the one thread of a process that was started suspended, and lets it go.
-fn resume(process: u32, cpus: &[u32]) -> io::Result<()> {
+/// Lets the one thread of a process go that was started suspended, pinned if it is to be.
+fn resume(process: u32, cpus: Option<&[u32]>) -> io::Result<()> {
     let threads = threads_of(process)?;
     if threads.is_empty() {
-        return Err(io::Error::other("the new worker has no thread"));
+        return Err(io::Error::other("the new process has no thread"));
     }
     for thread in threads {
         let access = THREAD_SUSPEND_RESUME | THREAD_SET_INFORMATION | THREAD_QUERY_INFORMATION;
         let thread = Handle::of_thread(thread, access)?;
-        affinity::pin(thread.raw(), cpus)?;
+        cpus.map_or(Ok(()), |cpus| affinity::pin(thread.raw(), cpus))?;
         // SAFETY: the handle is open.
         if unsafe { ResumeThread(thread.raw()) } == u32::MAX {
             return Err(io::Error::last_os_error());
@@ -160,8 +153,17 @@ fn is_status_of_an_error(code: i32) -> bool {
     code as u32 >> 30 == 3
 }
 
+/// How a program of the user's ended. Any code may be its own, so only those count as exceptions that are known as such: what
+/// ends with -1 says so. One that the Task Manager ends looks like one that ended with 1.
+pub fn program_end(status: ExitStatus) -> ProcessEnd {
+    match status.code().unwrap_or(-1) {
+        code if is_earned(code) || is_from_outside(code) => ProcessEnd::Signalled(code),
+        code => ProcessEnd::Exited(code),
+    }
+}
+
 /// What a program earns by its own instructions.
-const EARNED: [(u32, &str); 13] = [
+const EARNED: [(u32, &str); 15] = [
     (0xc000_0005, "access violation"),
     (0xc000_0006, "in-page error"),
     (0xc000_001d, "illegal instruction"),
@@ -175,7 +177,25 @@ const EARNED: [(u32, &str); 13] = [
     (0xc000_0374, "heap corruption"),
     (0xc000_0409, "fast fail"),
     (0x8000_0003, "breakpoint"),
+    (0xe043_4352, "unhandled .NET exception"),
+    (0xe06d_7363, "unhandled C++ exception"),
 ];
+
+/// What a program is ended by: a console's Ctrl-C or Ctrl-Break, a debugger or the end of a session, and the lack of memory.
+const FROM_OUTSIDE: [(u32, &str); 6] = [
+    (CONTROL_C, "Ctrl-C"),
+    (0x4001_0004, "ended by the debugger or the system"),
+    (0xc000_026b, "the session ends"),
+    (0xc000_0017, "no memory"),
+    (0xc000_012d, "no memory to commit"),
+    (0xc000_009a, "no resources"),
+];
+/// What a program that Ctrl-C ended has for an exit code, and one that we end.
+const CONTROL_C: u32 = 0xc000_013a;
+/// See [`CONTROL_C`].
+pub const ENDED_BY_US: i32 = CONTROL_C as i32;
+/// The end of a process that was ended and told nothing.
+pub const KILLED: i32 = ENDED_BY_FORCE;
 
 /// `access violation (0xc0000005)` and the like.
 pub fn signal_name(signal: i32) -> String {
@@ -183,13 +203,19 @@ pub fn signal_name(signal: i32) -> String {
     if signal == ENDED_BY_FORCE {
         return "TerminateProcess".into();
     }
-    let name = EARNED.iter().find(|(known, _)| *known == code).map_or("exception", |(_, name)| name);
+    let known = EARNED.iter().chain(&FROM_OUTSIDE).find(|(known, _)| *known == code);
+    let name = known.map_or("exception", |(_, name)| name);
     format!("{name} ({code:#x})")
 }
 
 /// Whether a program earns this by its own instructions; the end of a session or of memory is nobody's doing.
 pub fn is_earned(signal: i32) -> bool {
     EARNED.iter().any(|(code, _)| *code == signal as u32)
+}
+
+/// Whether somebody or something else ends a program like this.
+pub fn is_from_outside(signal: i32) -> bool {
+    FROM_OUTSIDE.iter().any(|(code, _)| *code == signal as u32)
 }
 
 /// Whether this is also how the OS tells of broken memory or of a disk that cannot be read.
@@ -254,7 +280,13 @@ mod tests {
         assert_eq!(end(0xc000_0005), ProcessEnd::Signalled(0xc000_0005_u32 as i32));
         assert_eq!((end(1), end(3)), (ProcessEnd::Signalled(1), ProcessEnd::Exited(3)));
         assert_eq!(signal_name(0xc000_001d_u32 as i32), "illegal instruction (0xc000001d)");
-        assert!(is_earned(0xc000_0005_u32 as i32) && !is_earned(1) && !is_earned(0xc000_013a_u32 as i32));
+        assert!(is_earned(0xc000_0005_u32 as i32) && !is_earned(1) && !is_earned(ENDED_BY_US));
+        let of_a_program = |code: u32| program_end(ExitStatus::from_raw(code));
+        assert_eq!(of_a_program(0x8000_0003), ProcessEnd::Signalled(0x8000_0003_u32 as i32));
+        assert_eq!(of_a_program(CONTROL_C), ProcessEnd::Signalled(ENDED_BY_US));
+        assert_eq!((of_a_program(u32::MAX), of_a_program(1)), (ProcessEnd::Exited(-1), ProcessEnd::Exited(1)));
+        assert_eq!(signal_name(ENDED_BY_US), "Ctrl-C (0xc000013a)");
+        assert!(is_from_outside(ENDED_BY_US) && !is_from_outside(1));
         assert!(threads_of(std::process::id()).expect("readable").contains(&(thread_id() as u32)));
     }
 }

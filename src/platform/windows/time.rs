@@ -11,7 +11,7 @@ use std::{
 };
 
 use windows_sys::Win32::{
-    Foundation::FILETIME,
+    Foundation::{FILETIME, HANDLE},
     System::{
         Performance::{QueryPerformanceCounter, QueryPerformanceFrequency},
         Power::{ES_CONTINUOUS, ES_SYSTEM_REQUIRED, SetThreadExecutionState},
@@ -29,8 +29,9 @@ use super::{
 };
 
 const S: u64 = 1_000_000_000;
-/// For how long the time-stamp counter is held against the performance counter, once a process.
-const CALIBRATION_NS: u64 = 2_000_000;
+/// For how long the time-stamp counter is held against the performance counter, once a process, and how often both are read then.
+const CALIBRATION_NS: u64 = 10_000_000;
+const READINGS: usize = 8;
 /// How long a waiter sleeps at most where nobody can wake it.
 const LOOK_NS: u64 = 500_000;
 
@@ -50,17 +51,38 @@ pub fn monotonic_ns() -> u64 {
     count / frequency * S + count % frequency * S / frequency
 }
 
+/// Both clocks at the same moment: of some readings the one that took least.
+fn both_clocks() -> Option<(u64, u64)> {
+    let read = || {
+        let (before, ns, after) = (time_stamp()?, monotonic_ns(), time_stamp()?);
+        let took = after.checked_sub(before)?;
+        Some((took, (ns, before + took / 2)))
+    };
+    (0..READINGS).filter_map(|_| read()).min().map(|(_, both)| both)
+}
+
+/// Counts of the time-stamp counter in a nanosecond, where there is one.
+static STAMPS_PER_NS: LazyLock<Option<f64>> = LazyLock::new(|| {
+    let (began_ns, began) = both_clocks()?;
+    while monotonic_ns() - began_ns < CALIBRATION_NS {
+        std::hint::spin_loop();
+    }
+    let (now_ns, now) = both_clocks()?;
+    let rate = now.checked_sub(began)? as f64 / (now_ns - began_ns) as f64;
+    (rate > 0.0).then_some(rate)
+});
+
+/// Time for spans of some microseconds on one CPU, ns: the performance counter mostly has steps of 100 ns, in which a clock
+/// cannot be measured.
+pub fn fine_ns() -> u64 {
+    let fine = STAMPS_PER_NS.and_then(|rate| Some((time_stamp()? as f64 / rate) as u64));
+    fine.unwrap_or_else(monotonic_ns)
+}
+
 /// Cycles of the time-stamp counter in a nanosecond; `None` where threads are not counted in them.
 static CYCLES_PER_NS: LazyLock<Option<f64>> = LazyLock::new(|| {
     own_cycles()?;
-    let (began_ns, began) = (monotonic_ns(), time_stamp()?);
-    let mut now_ns = began_ns;
-    while now_ns - began_ns < CALIBRATION_NS {
-        std::hint::spin_loop();
-        now_ns = monotonic_ns();
-    }
-    let rate = (time_stamp()? - began) as f64 / (now_ns - began_ns) as f64;
-    (rate > 0.0).then_some(rate)
+    *STAMPS_PER_NS
 });
 
 #[cfg(target_arch = "x86_64")]
@@ -100,10 +122,16 @@ pub fn thread_cpu_is_coarse() -> bool {
 
 /// CPU time of this process, all its threads, ns.
 pub fn process_cpu_ns() -> u64 {
+    // SAFETY: a constant that stands for this process.
+    cpu_ns_of_process(unsafe { GetCurrentProcess() })
+}
+
+/// CPU time of a process, all the threads that it ever had, ns; it may have ended.
+pub fn cpu_ns_of_process(process: HANDLE) -> u64 {
     let cycles = || {
         let mut cycles = 0;
-        // SAFETY: a constant that stands for this process; the call writes one number.
-        let told = unsafe { QueryProcessCycleTime(GetCurrentProcess(), &mut cycles) };
+        // SAFETY: the handle is open; the call writes one number.
+        let told = unsafe { QueryProcessCycleTime(process, &mut cycles) };
         (told != 0 && cycles > 0).then_some(cycles)
     };
     let exact = CYCLES_PER_NS.and_then(|rate| Some((cycles()? as f64 / rate) as u64));
@@ -111,7 +139,7 @@ pub fn process_cpu_ns() -> u64 {
         let mut times = [FILETIME::default(); 4];
         let [created, ended, kernel, user] = &mut times;
         // SAFETY: as above; the call writes four structures.
-        let told = done(unsafe { GetProcessTimes(GetCurrentProcess(), created, ended, kernel, user) });
+        let told = done(unsafe { GetProcessTimes(process, created, ended, kernel, user) });
         told.map_or(0, |()| sum_ns(&times))
     })
 }
@@ -143,7 +171,7 @@ impl Starved {
 }
 
 /// CPU time of a thread by the ticks, ns.
-pub fn thread_times_ns(thread: windows_sys::Win32::Foundation::HANDLE) -> io::Result<u64> {
+pub fn thread_times_ns(thread: HANDLE) -> io::Result<u64> {
     let mut times = [FILETIME::default(); 4];
     let [created, ended, kernel, user] = &mut times;
     // SAFETY: the handle is open; the call writes four structures.
@@ -242,5 +270,18 @@ mod tests {
         let at = monotonic_ns() + 3_000_000;
         sleep_until(at);
         assert!(monotonic_ns() >= at && monotonic_ns() > wall);
+    }
+
+    #[test]
+    fn the_fine_clock_keeps_step_with_the_other() {
+        fine_ns();
+        let (began, fine_began) = (monotonic_ns(), fine_ns());
+        sleep_until(began + 50_000_000);
+        let (fine, whole) = ((fine_ns() - fine_began) as f64, (monotonic_ns() - began) as f64);
+        // Between the two readings others may have had the CPU.
+        assert!(fine < whole * 1.01 && fine > 49_000_000.0, "{fine} {whole}");
+        let mut steps: Vec<u64> = (0..1000).map(|_| fine_ns()).collect();
+        steps.dedup();
+        assert!(steps.is_sorted() && steps.len() > 1);
     }
 }

@@ -21,6 +21,8 @@ const DIR: &str = "{dir}";
 /// Set for the program unless the user has set them: what makes common programs contradict themselves.
 pub const SETTINGS: [(&str, &str); 3] =
     [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("SOURCE_DATE_EPOCH", "946684800")];
+/// Where programs of this system look for a folder for what is temporary.
+const TEMPORARY: &[&str] = if cfg!(windows) { &["TEMP", "TMP"] } else { &["TMPDIR"] };
 
 /// What became of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +121,8 @@ fn command(program: &Program, places: &Places) -> io::Result<Command> {
     let (name, arguments) = program.argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
     let mut command = Command::new(name);
     command.args(arguments.iter().map(|argument| argument.replace(DIR, dir))).current_dir(&program.folder);
-    command.env("ODDCORE_DIR", dir).env("TMPDIR", dir);
+    command.env("ODDCORE_DIR", dir);
+    command.envs(TEMPORARY.iter().map(|name| (name, dir)));
     for (name, value) in SETTINGS {
         if std::env::var_os(name).is_none() {
             command.env(name, value);
