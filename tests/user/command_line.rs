@@ -65,7 +65,7 @@ fn what_cannot_be_is_refused_in_one_line() {
     ] {
         refuses(args, what);
     }
-    refuses(&["run", "--cores", "P0-E1"], "indexes or names like 0-7,!4 or P4,E0-E3");
+    refuses(&["run", "--cores", "0-P"], "indexes or names like 0-7,!4 or P4,E0-E3");
 }
 
 #[test]
