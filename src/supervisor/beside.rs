@@ -20,6 +20,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(6);
 /// The name of the file in a run's folder that has what the program says.
 pub const OUTPUT_FILE: &str = "beside.log";
 
+/// The length from which on that file begins anew.
+const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+
 /// A program that runs beside the test. A trait, so that tests need none.
 pub trait Beside {
     /// What was asked for.
@@ -46,12 +49,12 @@ impl Kept {
     /// Starts `command` in the shell, unpinned: on `cpus`. What it says is added to a file in `folder`.
     pub fn start(command: &str, cpus: &[u32], folder: &Path) -> io::Result<Self> {
         let path = std::path::absolute(folder.join(OUTPUT_FILE))?;
-        let output = match platform::create_private_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::File::options().append(true).open(&path)?
-            }
-            made => made?,
-        };
+        match platform::create_private_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => drop(made?),
+        }
+        // So that it goes on at the new end where the file is cut.
+        let output = fs::File::options().append(true).open(&path)?;
         let mut keeper = Command::new(std::env::current_exe()?);
         keeper.arg("keeper").arg("--").arg(command);
         let mut keeper = platform::spawn_keeper(&mut keeper, cpus, output)?;
@@ -60,6 +63,14 @@ impl Kept {
         let heard = platform::hear_keeper(keeper.stdout.take().ok_or_else(missing_pipe)?)?;
         Ok(Self { command: command.to_owned(), output: path.display().to_string(), keeper, leash: Some(leash), heard })
     }
+}
+
+/// A program that talks without end must not fill the disk that the journal is on: its file begins anew.
+fn bound(path: &Path, most: u64) -> io::Result<()> {
+    if fs::metadata(path)?.len() > most {
+        fs::File::options().write(true).open(path)?.set_len(0)?;
+    }
+    Ok(())
 }
 
 impl Beside for Kept {
@@ -72,6 +83,8 @@ impl Beside for Kept {
     }
 
     fn ended(&mut self) -> Option<ProcessEnd> {
+        // Without its file it is still company.
+        let _ = bound(Path::new(&self.output), OUTPUT_BYTES_MAX);
         match self.heard.try_recv() {
             Ok(end) => Some(end),
             Err(TryRecvError::Empty) => None,
@@ -130,5 +143,26 @@ impl Supervisor<'_> {
             None => (None, None),
         };
         self.book(Record::BesideEnded { at: self.clock.timestamp(), exit, signal, stopped }, !stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_a_program_says_begins_anew_where_it_is_too_long() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(OUTPUT_FILE);
+        let mut said = fs::File::options().create(true).append(true).open(&path).expect("writable");
+        said.write_all(b"0123456789").expect("writable");
+        bound(&path, 10).expect("there");
+        assert_eq!(fs::read(&path).expect("there"), b"0123456789");
+        said.write_all(b"a").expect("writable");
+        bound(&path, 10).expect("there");
+        said.write_all(b"b").expect("writable");
+        assert_eq!(fs::read(&path).expect("there"), b"b");
     }
 }

@@ -79,15 +79,25 @@ impl Supervisor<'_> {
             own.filter_map(|finding| finding.multiplier).min()
         };
         let is_new = |core: u32| self.outcome.tuned.probes.iter().all(|probe| probe.core != core || !probe.ended);
-        let open = lowering.ladders.iter().filter(|ladder| is_new(ladder.core));
-        let lower: Vec<(Ladder, u32)> = open
-            .filter_map(|ladder| Some((*ladder, erred_at(ladder.core)?.checked_sub(1)?)))
-            .filter(|(ladder, multiplier)| (ladder.lowest..ladder.top).contains(multiplier))
-            .collect();
-        for (ladder, multiplier) in lower {
-            if !self.stop {
-                self.begin_tuning();
-                self.probe(&lowering, &ladder, Probe { multiplier, confirms: false });
+        let erred = |core: u32| self.outcome.findings.iter().any(|finding| finding.core == Some(core));
+        let open = lowering.ladders.iter().filter(|ladder| is_new(ladder.core) && erred(ladder.core));
+        let lower: Vec<(Ladder, Option<u32>)> = open.map(|ladder| (*ladder, erred_at(ladder.core))).collect();
+        for (ladder, erred_at) in lower {
+            let below = erred_at.and_then(|at| at.min(ladder.top).checked_sub(1));
+            match below.filter(|multiplier| (ladder.lowest..ladder.top).contains(multiplier)) {
+                _ if self.stop => {}
+                Some(multiplier) => {
+                    self.begin_tuning();
+                    self.probe(&lowering, &ladder, Probe { multiplier, confirms: false });
+                }
+                None => {
+                    let label = self.crew[&ladder.core].core.label.clone();
+                    let why = erred_at.map_or_else(
+                        || "the clock at which it erred could not be measured".to_owned(),
+                        |at| format!("it erred at {at}x, and {}x is the lowest that is tried", ladder.lowest),
+                    );
+                    self.note(format!("{label} was not tried one step lower: {why}"));
+                }
             }
         }
     }

@@ -218,6 +218,8 @@ fn dependence(on: &str, levels: Vec<(String, Evidence)>) -> Option<Dependence> {
     let chance = if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.*}", if p < 0.01 { 4 } else { 2 }) };
     let words = if p < SIGNIFICANT {
         format!("most {worst}: {seen}, {others}; hardly by chance ({chance})")
+    } else if other_n == 0 {
+        format!("only {worst} so far: {seen}, {others}; it may be chance ({chance})")
     } else {
         format!("no dependence on the {on} to be seen: {seen} {worst}, {others} ({chance})")
     };
@@ -288,6 +290,11 @@ mod tests {
         assert_eq!(dependence.words, "most at 60x: 7 in 40 s, 0 in 1.3 min otherwise; hardly by chance (p = 0.0009)");
         // One of one says nothing; three levels cost a correction for picking the worst.
         let dependence = on_clock(&[work(60, "solo", 40, 1), work(57, "solo", 80, 0)]).expect("two levels");
+        assert_eq!(
+            dependence.words,
+            "only at 60x so far: 1 in 40 s, 0 in 1.3 min otherwise; it may be chance (p = 0.67)"
+        );
+        let dependence = on_clock(&[work(60, "solo", 40, 1), work(57, "solo", 80, 1)]).expect("two levels");
         assert!(dependence.words.starts_with("no dependence on the clock to be seen"), "{dependence:?}");
         let dependence =
             on_clock(&[work(60, "solo", 40, 7), work(57, "solo", 40, 0), work(55, "solo", 40, 0)]).expect("three");
