@@ -247,6 +247,23 @@ fn the_next_command_puts_back_what_a_killed_tuning_left() {
 }
 
 #[test]
+fn a_newer_run_hides_no_tuning() {
+    let machine = Modelled::new(ONE_BAD);
+    let mut child = machine.command(&["tune", "--kernels", "gemm-f32", "--for", "60s"]).spawn().expect("starts");
+    machine.wait(&mut child, |machine| !machine.caps_are_back());
+    let runs = machine.runs.path().to_str().expect("text");
+    let newer = || oddcore(machine.runs.path(), &["run", "--for", "1s", "--kernels", "gemm-f32", "--runs", runs]);
+    assert_eq!(newer().status.code(), Some(0));
+    let beside = machine.tune();
+    assert_eq!(beside.status.code(), Some(2), "{beside:?}");
+    signal("-KILL", child.id());
+    child.wait().expect("ours");
+    assert!(!machine.caps_are_back());
+    let told = newer().stderr;
+    assert!(machine.caps_are_back(), "{:?} {}", machine.caps(), String::from_utf8_lossy(&told));
+}
+
+#[test]
 fn after_a_reset_the_core_that_was_at_work_failed_there_and_nothing_is_set_back() {
     let machine = Modelled::new("");
     let mut child = machine.start();
