@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    run::{Job, PlaceArgs, read_machine},
+    run::{Job, PlaceArgs, STANDARD_S, read_machine},
     selection,
 };
 use crate::{
@@ -44,6 +44,9 @@ pub struct DrillArgs {
     /// For above-clock: the clock in MHz.
     #[arg(long, value_name = "MHZ")]
     above: Option<f64>,
+    /// By the plan of the standard profile: all loads, and all kernels beside the faulted one.
+    #[arg(long)]
+    standard: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -54,6 +57,7 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let [kernel] = &chosen[..] else {
         return Err(CliError::Usage(format!("--kernels {}: a drill faults exactly one kernel", args.kernels)));
     };
+    let kernel = kernel.clone();
     let machine = read_machine(args.place.root.as_deref())?;
     let (faulted, _) = selection::cores(&machine, args.cores.as_deref())?;
     let core = match (&args.cores, &faulted[..]) {
@@ -64,7 +68,8 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         }
     };
     let (cores, not_tested) = selection::cores(&machine, None)?;
-    let default = if args.fault.needs_its_load() { &Load::ALL[..] } else { &[Load::Solo, Load::Together] };
+    let default =
+        if args.standard || args.fault.needs_its_load() { &Load::ALL[..] } else { &[Load::Solo, Load::Together] };
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &chosen)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let beside = beside(&args, &machine, core)?;
@@ -80,16 +85,13 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
         }
         _ => {}
     }
-    let injection = Injection {
-        kernel: kernel.clone(),
-        fault: args.fault,
-        loads: strikes_in,
-        beside,
-        above_mhz: args.above,
-        on_cpus: vec![],
-    };
+    let injection =
+        Injection { kernel, fault: args.fault, loads: strikes_in, beside, above_mhz: args.above, on_cpus: vec![] };
     let least_s = if args.fault.needs_its_load() { ALL_LOADS_S } else { DRILL_S };
-    let seconds = least_s.max(A_CORE_S * cores.len() as f64);
+    let (chosen, seconds) = match args.standard {
+        true => (selection::kernels(None)?, STANDARD_S * cores.len() as f64),
+        false => (chosen, least_s.max(A_CORE_S * cores.len() as f64)),
+    };
     let seed = Hex(platform::monotonic_ns());
     let request = Request { cores, kernels: chosen, loads, seconds, seed, until_s: None, expect: vec![], tune: None };
     let drill = Drill { core, injection };

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The standard profile's length for each core, in seconds.
-const STANDARD_S: f64 = 360.0;
+pub(super) const STANDARD_S: f64 = 360.0;
 /// The overnight profile's length in seconds.
 const OVERNIGHT_S: f64 = 8.0 * 3600.0;
 /// The longest that a run with an end by its evidence lasts, in seconds: a year.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Core, Kind, Root,
+    clock::FASTEST_MHZ,
     cpuid::{self, Told},
     of_cpu,
 };
@@ -13,9 +14,8 @@ const TURBO_RATIO_LIMIT: u32 = 0x1ad;
 const SECONDARY_TURBO_RATIO_LIMIT: u32 = 0x650;
 /// What ratios count in.
 const RATIO_MHZ: f64 = 100.0;
-/// What no core's clock lies outside of, MHz: anything else is garbage.
-const MHZ_MIN: f64 = 100.0;
-const MHZ_MAX: f64 = 20_000.0;
+/// No core is slower; what lies below it, or above the fastest, is garbage.
+const SLOWEST_MHZ: f64 = 100.0;
 
 /// A clock as told, and how far that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ pub fn read(root: &Root, has_limits: bool, cores: &mut [Core], told: &[Told], mi
 }
 
 fn all_of<const N: usize>(sources: [(Source, Option<f64>); N]) -> Vec<RatedClock> {
-    let sane = |mhz: &f64| (MHZ_MIN..=MHZ_MAX).contains(mhz);
+    let sane = |mhz: &f64| (SLOWEST_MHZ..=FASTEST_MHZ).contains(mhz);
     sources.into_iter().filter_map(|(source, mhz)| Some(RatedClock::told(source, mhz.filter(sane)?))).collect()
 }
 

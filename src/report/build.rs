@@ -68,8 +68,8 @@ fn of_priority(run: &RunStarted) -> Option<String> {
 fn of_others(outcome: &Outcome) -> Option<String> {
     let share = outcome.steady_share().filter(|&share| share < ALL_OF_IT)?;
     Some(format!(
-        "other programs used these CPUs: of the time for work without a pause {:.0} % was had, and only what was had \
-         was tested",
+        "others used these CPUs (programs, or a virtual machine's host): of the time for work without a pause {:.0} % \
+         was had, and only that was tested",
         share * 100.0
     ))
 }

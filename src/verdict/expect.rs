@@ -116,7 +116,7 @@ mod tests {
     use crate::{
         journal::record::{Evidence, EvidenceKey, NotTested, Record, RunStarted},
         machine::{RatedClock, Root, read},
-        plan::{Expected, Load, Morning, PRE_PASS, Request},
+        plan::{Expected, Load, Morning, PRE_PASS, Request, Step},
         verdict::{Class, CoreVerdict, Hex, finding::tests::finding},
     };
 
@@ -179,6 +179,28 @@ mod tests {
         records.extend(work_done.iter().cloned());
         records.push(Record::RunEnded { at: "2026-01-01T00:01:00Z".into() });
         Outcome::of(&records)
+    }
+
+    #[test]
+    fn what_others_took_of_steps_without_a_pause_is_known_but_not_of_cores_that_err() {
+        let began = |step: u32, load: &str, cores: &[u32]| {
+            let (load, cores) = (load.to_owned(), cores.to_vec());
+            Record::StepStarted(Step { step, load, cores, seconds: 10.0, ..Step::default() })
+        };
+        let step = |step, load: &str, cores: &[u32]| [began(step, load, cores), Record::StepEnded { step }];
+        // Core 1 has done a second besides.
+        let mut records = step(0, "solo", &[0]).to_vec();
+        records.extend(step(1, "bursts", &[0, 1]));
+        records.push(work(Some(57), "avx2", 4.0));
+        let share = |records: &[Record]| outcome(run("night", vec![]), records).steady_share();
+        assert_eq!(share(&records), Some(0.5), "5 s of 10: a load that waits is no step of those");
+        records.push(began(2, "solo", &[1]));
+        assert_eq!(share(&records), Some(0.5), "it has not ended");
+        records.extend([Record::StepEnded { step: 2 }]);
+        assert_eq!(share(&records), Some(0.25), "5 s of 20");
+        records.push(Record::Finding(Box::new(finding(0, Class::Hang))));
+        assert_eq!(share(&records), Some(0.1), "core 0 may have kept itself from it");
+        assert_eq!(share(&[]), None);
     }
 
     fn said(outcome: &Outcome) -> String {

@@ -343,10 +343,12 @@ impl Outcome {
         }
     }
 
-    /// Of the time in which cores were to work without a pause, the part in which they did; `None` where there was none.
+    /// Of the time in which cores were to work without a pause, the part in which they did; `None` where there was none. A core
+    /// that something is wrong with may have kept itself from it.
     pub fn steady_share(&self) -> Option<f64> {
         let (mut had, mut used) = (0u64, 0u64);
-        for own in self.cores.values() {
+        let sound = |core: u32| matches!(self.verdict_of(core), CoreVerdict::Pass | CoreVerdict::NotProven);
+        for (_, own) in self.cores.iter().filter(|&(&core, _)| sound(core)) {
             had = had.saturating_add(own.steady_ns);
             let steady = own.evidence.iter().filter(|(key, _)| is_steady(&key.load));
             used = steady.fold(used, |used, (_, done)| used.saturating_add(done.cpu_ns));

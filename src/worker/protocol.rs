@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Both sides are the same binary; this tells a worker of another one apart all the same.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Where a kernel's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -60,7 +60,7 @@ fn run(runs: &Path, beside: &str) -> Output {
 /// Its notes but the one of a machine that others use meanwhile.
 fn notes_of(report: &Report) -> Vec<&str> {
     let notes = report.notes.iter().map(String::as_str);
-    notes.filter(|note| !note.starts_with("other programs used these CPUs")).collect()
+    notes.filter(|note| !note.starts_with("others used these CPUs")).collect()
 }
 
 fn folder_of(runs: &Path) -> PathBuf {

@@ -223,6 +223,7 @@ macro_rules! register_tile {
                     };
                     assert!(left.reaches($rows));
                     assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
+                    assert!(left.steps >= FIRST);
                     // SAFETY: within `sums` or `start`, as asserted.
                     let from = |row: usize, vector: usize| unsafe { from.add(row * down + vector * across) };
                     $(let mut made = { let _ = stringify!($late); [[$zero; $vectors]; $rows] };)?
@@ -236,7 +237,7 @@ macro_rules! register_tile {
                     let mut acc: [[_; $vectors]; $rows] =
                         core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
                     $(
-                        // SAFETY: as many vectors as there are steps and parts.
+                        // SAFETY: as many vectors as there are steps and parts, of which there is one at least.
                         let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
                         words = words.map(|words| words.wrapping_add(pitch));
                         for row in 0..$rows {

@@ -149,7 +149,8 @@ impl Supervisor<'_> {
         let each = if workers == step.cores { 1 } else { step.cores.len() as u32 };
         loop {
             for &core in &workers {
-                let left = step.times.map(|times| (times * each).saturating_sub(self.done_in_step(core, step)));
+                let left =
+                    step.times.map(|times| times.saturating_mul(each).saturating_sub(self.done_in_step(core, step)));
                 if left != Some(0) {
                     self.next_ticket += 1;
                     let runs = self.runs(core, step, left, until_ns);
@@ -308,7 +309,8 @@ impl Supervisor<'_> {
             check_ns: ran.check_ns,
         };
         let all_ns = cores.values().sum::<u64>().max(1);
-        for (&core, &ns) in cores.iter().filter(|_| alone.is_some() || differs.is_none()) {
+        // No time on a core: it may have been there, and may not.
+        for (&core, &ns) in cores.iter().filter(|&(_, &ns)| alone.is_some() || differs.is_none() && ns > 0) {
             let part = |of: u64| (u128::from(of) * u128::from(ns) / u128::from(all_ns)) as u64;
             let whole = [done.cpu_ns, done.kernel_ns, done.check_ns];
             let [cpu_ns, kernel_ns, check_ns] = if alone.is_some() { whole } else { whole.map(part) };

@@ -25,6 +25,9 @@ pub struct Limits {
     pub bytes: u64,
 }
 
+/// Stands for no CPU: nobody knows where a run is that could not be moved.
+pub const ASTRAY: u32 = u32::MAX;
+
 /// A run that is watched.
 struct Watched {
     child: u32,
@@ -66,11 +69,14 @@ impl Guard {
         (watched.ended, watched.been)
     }
 
-    /// Moves what runs to another CPU. Should only a part of it have moved, it has been there nevertheless.
+    /// Moves what runs to another CPU. Where that fails a part of it may be there and all of it anywhere, until the next move.
     pub fn move_to(&self, cpu: u32) {
         if let Some(watched) = self.run().as_mut() {
-            watched.been.push((cpu, platform::monotonic_ns()));
-            let _ = platform::move_command(watched.child, cpu);
+            let now_ns = platform::monotonic_ns();
+            watched.been.push((cpu, now_ns));
+            if platform::move_command(watched.child, cpu).is_err() {
+                watched.been.push((ASTRAY, now_ns));
+            }
         }
     }
 

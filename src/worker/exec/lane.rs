@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    guard::Guard,
+    guard::{ASTRAY, Guard},
     once::{keep, once},
     outputs::Places,
 };
@@ -150,12 +150,12 @@ impl Lane {
     }
 }
 
-/// How long a run was on each CPU, ns: from its start on `home`, then where it was moved to.
+/// How long a run was on each CPU, ns: from its start on `home`, then where it was moved to. Time astray is no CPU's.
 fn stays(home: u32, been: &[(u32, u64)], [began_ns, ended_ns]: [u64; 2]) -> Vec<(u32, u64)> {
     let mut stays: Vec<(u32, u64)> = Vec::new();
     let arrivals = || [(home, began_ns)].into_iter().chain(been.iter().copied());
     let departures = been.iter().map(|&(_, at_ns)| at_ns).chain([ended_ns]);
-    for ((cpu, from_ns), to_ns) in arrivals().zip(departures) {
+    for ((cpu, from_ns), to_ns) in arrivals().zip(departures).filter(|&((cpu, _), _)| cpu != ASTRAY) {
         let ns = to_ns.saturating_sub(from_ns);
         match stays.iter_mut().find(|(other, _)| *other == cpu) {
             Some((_, sum)) => *sum += ns,
@@ -174,5 +174,7 @@ mod tests {
         assert_eq!(stays(3, &[], [10, 25]), [(3, 15)]);
         assert_eq!(stays(3, &[(5, 12), (3, 15), (5, 20)], [10, 25]), [(3, 7), (5, 8)]);
         assert_eq!(stays(3, &[(5, 25)], [10, 25]), [(3, 15), (5, 0)], "it may have been there");
+        let failed = [(5, 12), (ASTRAY, 12), (3, 20)];
+        assert_eq!(stays(3, &failed, [10, 25]), [(3, 7), (5, 0)], "nobody knows where it was from 12 to 20");
     }
 }
