@@ -111,7 +111,7 @@ fn a_fault_that_needs_its_load_is_found_under_it_and_names_it() {
             let alone = |load: &String| ["solo", "gpu-wait", "siblings", "pre-pass"].contains(&load.as_str());
             assert!(code == Some(1) && !loads.is_empty() && !loads.iter().any(alone), "{code:?} {loads:?}");
             assert_eq!(blamed, [Some(core)].into());
-            let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "arrived"]);
+            let (code, loads, blamed) = loads_of(&["--cores", &number, "--fault", "arrived", "--standard"]);
             assert_eq!((code, loads, blamed), (Some(1), ["hop".to_owned()].into(), [Some(core)].into()));
             let args = ["--cores", &number, "--fault", "miscompute-birth", "--loads", "hop"];
             let (code, loads, blamed) = loads_of(&args);
