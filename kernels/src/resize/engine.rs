@@ -151,6 +151,11 @@ impl Resizer {
         &self.sums[pass as usize]
     }
 
+    /// Forgets them, where no pass is made.
+    pub(crate) fn clear_sums(&mut self) {
+        self.sums.iter_mut().for_each(Vec::clear);
+    }
+
     /// Multiplications and additions of a run, taps counted as the filter has them.
     pub(crate) fn operations(&self, filter: Filter) -> u64 {
         let taps =

@@ -142,6 +142,10 @@ impl Leg {
         resize(&mut self.premultiply_sums, if premultiplies { self.from.1 } else { 0 });
         resize(&mut self.unpremultiply_sums, if premultiplies { self.to.1 } else { 0 });
         if self.only_copies(method) {
+            // No row is weighed: what earlier pictures left would be compared.
+            self.pillow.clear_sums();
+            self.premultiply_sums.clear();
+            self.unpremultiply_sums.clear();
             self.picture.copy_from_slice(source);
             if let Some(fault) = fault {
                 flip(&mut self.picture, fault);
