@@ -156,6 +156,20 @@ fn a_witness_whose_scalar_reference_errs_is_accused() {
 }
 
 #[test]
+fn votes_that_the_scalar_reference_on_two_cores_refutes_blame_nobody() {
+    // They voted alike, and later both give something else, as the scalar reference does.
+    let changed = Manner { fresh_again: 4, wrong_scalar: 4, ..RIGHT };
+    let outcome = play(&[Manner { finds_fresh: 1, ..changed }, changed]);
+    assert_eq!(verdicts(&outcome), (vec![Suspect, Suspect], 3), "{:?}", outcome.findings);
+    let first = &outcome.findings[0];
+    assert_eq!((first.core, &first.suspects[..]), (None, &[0, 1][..]));
+    assert!(first.detail.contains("agrees against what the pre-pass agreed on"), "{}", first.detail);
+    // Where the scalar reference upholds the votes, it is the core that found itself wrong.
+    let outcome = play(&[Manner { finds_fresh: 1, fresh_again: 1, ..RIGHT }, RIGHT]);
+    assert_eq!(verdicts(&outcome), (vec![Fail, Pass], 1), "{:?}", outcome.findings);
+}
+
+#[test]
 fn investigations_do_not_grow_without_bound() {
     let wrong = Manner { wrong_golden: 1, findings: 100, ..RIGHT };
     let outcome = play(&[RIGHT, wrong]);

@@ -196,12 +196,30 @@ impl Supervisor<'_> {
                 self.accuse_witness(*witness, finding, class, text);
             }
         }
+        if self.refutes_the_votes(finding, inquiry) {
+            // Architecture invariant: what is right of a fresh seed is what cores and the scalar reference agree on.
+            amendment.core = None;
+            amendment.suspects = finding.core.into_iter().chain(inquiry.scalar.iter().map(|&(core, _)| core)).collect();
+            amendment.suspects.sort_unstable();
+            amendment.suspects.dedup();
+            amendment.detail += "; the scalar reference on both agrees against what the pre-pass agreed on: the program's own \
+                                 defect, or any of these";
+            return amendment;
+        }
         self.weigh_scalar_witness(finding, inquiry, &mut amendment);
         // A program's crash is a result like any other.
         if !ends_workers(finding.class) || self.runs_a_program() {
             self.weigh_wrong_witnesses(finding, inquiry, &mut amendment);
         }
         amendment
+    }
+
+    /// Whether the scalar reference, on this core and on another, says the same and not what the cores' votes said before. A golden
+    /// came from no core.
+    fn refutes_the_votes(&self, finding: &Finding, inquiry: &Inquiry) -> bool {
+        let [(_, own), (witness, answer)] = &inquiry.scalar[..] else { return false };
+        let wrong = answer.tally(*witness, &inquiry.truth).is_some_and(|tally| tally.wrong > 0);
+        finding.source != Some(Source::Golden) && wrong && own == answer
     }
 
     /// Witnesses that got it wrong too: by a defect that they share with the core, or by one of their own?

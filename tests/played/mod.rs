@@ -49,6 +49,10 @@ pub struct Manner {
     pub wrong_scalar: u64,
     /// Xored into its vector variants' outputs of goldens, found while working and when asked again.
     pub wrong_golden: u64,
+    /// Xored into the output of a fresh input, found while working.
+    pub finds_fresh: u64,
+    /// Xored into its vector variants' outputs of fresh inputs when asked again.
+    pub fresh_again: u64,
     /// How many findings one assignment of such work brings; 0 is 1.
     pub findings: u32,
     /// Found on CPUs of another core.
@@ -156,7 +160,8 @@ impl Played {
             }
             _ => {
                 let (input, output) = truth(redo.case.seed.0);
-                let wrong = if redo.variant == "scalar" { manner.wrong_scalar } else { manner.wrong_votes };
+                let vector = manner.wrong_votes ^ manner.fresh_again;
+                let wrong = if redo.variant == "scalar" { manner.wrong_scalar } else { vector };
                 (Hex(input), Hex(output ^ wrong))
             }
         };
@@ -223,7 +228,10 @@ impl WorkerHost for Played {
                 if manner.goes_offline {
                     return self.say(core, FromWorker::Strayed { cpu: core });
                 }
-                if manner.wrong_golden != 0 || manner.strays {
+                let fresh = assignment.truths.first().map(|truth| truth.case).filter(|_| manner.finds_fresh != 0);
+                if manner.wrong_golden != 0 || manner.strays || fresh.is_some() {
+                    let output = fresh.map_or(output, |case| Hex(truth(case.seed.0).1 ^ manner.finds_fresh));
+                    let case = fresh.unwrap_or(case);
                     let stamp = Stamp {
                         number: 0,
                         step: assignment.step,
@@ -516,6 +524,8 @@ pub const RIGHT: Manner = Manner {
     wrong_votes: 0,
     wrong_scalar: 0,
     wrong_golden: 0,
+    finds_fresh: 0,
+    fresh_again: 0,
     findings: 0,
     strays: false,
     dies_working: None,
