@@ -99,7 +99,7 @@ fn open_step(records: &[Record]) -> Option<OpenStep> {
         Record::StepStarted(step) => {
             Some(OpenStep { load: step.load.clone(), kernel: step.kernel.clone(), cores: step.cores.clone() })
         }
-        Record::StepEnded { .. } => None,
+        Record::StepEnded { .. } | Record::Interrupted { .. } | Record::BrokenOff { .. } => None,
         _ => open,
     })
 }
@@ -226,9 +226,9 @@ fn what_died_with_its_machine_makes_suspects_and_alone_for_a_second_time_fails()
         run.child = again.stderr(Stdio::null()).spawn().expect("starts");
         // Lost again as soon as one of them is alone.
         loop {
-            let step =
-                open_step(&run.records()).filter(|step| matches!(&step.cores[..], [c] if open.cores.contains(c)));
-            let resumed = run.records().iter().any(|record| matches!(record, Record::Resumed { .. }));
+            let records = run.records();
+            let step = open_step(&records).filter(|step| matches!(&step.cores[..], [c] if open.cores.contains(c)));
+            let resumed = records.iter().any(|record| matches!(record, Record::Resumed { .. }));
             if step.is_some() && resumed {
                 break;
             }
