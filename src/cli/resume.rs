@@ -19,7 +19,7 @@ use super::{
     tune::Tune,
 };
 use crate::{
-    journal::{JOURNAL_FILE, find_run, newest_runs, opening, runs_folder, supervisor_vanished},
+    journal::{JOURNAL_FILE, Signposts, find_run, newest_runs, opening, runs_folder, supervisor_vanished},
     machine::{Machine, name, traces},
     plan::{SECONDS_MAX, Tuning},
     platform,
@@ -112,18 +112,25 @@ fn again(found: &Found, tuning: &Tuning, machine: &Machine, root: Option<&Path>)
     Tune::again(machine, &found.run.cores, tuning)
 }
 
-/// Sets back what tunings that died left capped. With `alone` nothing may be at work that is or caps: a tuning is neither
-/// done beside the newest run nor beside another tuning.
+/// Sets back what tunings that died left capped, in this folder of runs or any other. With `alone` nothing may be at work
+/// that is or caps: a tuning is neither done beside the newest run nor beside another tuning.
 pub fn restore_what_was_left_capped(runs: Option<&Path>, alone: bool) -> Result<(), CliError> {
     let Ok(runs) = runs_folder(runs) else { return Ok(()) };
-    for (n, folder) in newest_runs(&runs).into_iter().enumerate() {
+    let here = newest_runs(&runs);
+    let elsewhere = Signposts::of_user().folders();
+    for (n, folder) in here.iter().chain(&elsewhere).enumerate() {
         let caps = opening(&folder.join(JOURNAL_FILE)).is_some_and(|run| run.plan.capping().is_some());
-        let in_the_way = alone && n == 0;
+        let in_the_way = alone && n == 0 && !here.is_empty();
         if !caps && !in_the_way {
             continue;
         }
-        match aftermath::open(&folder, SHORT_PATIENCE) {
-            Ok(mut found) => say_what_was_restored(&mut found)?,
+        match aftermath::open(folder, SHORT_PATIENCE) {
+            Ok(mut found) => {
+                say_what_was_restored(&mut found)?;
+                if found.outcome.tuned.caps.is_none() {
+                    Signposts::of_user().take_down(folder);
+                }
+            }
             Err(error @ AftermathError::InUse { .. }) if alone => return Err(error.into()),
             Err(_) => {}
         }
@@ -202,6 +209,6 @@ fn last_break(found: &Found) -> String {
 }
 
 /// To people, whatever standard output is for.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", name::visible(text));
 }

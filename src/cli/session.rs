@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, files::Files, picture, tune::Tune};
+use super::{CliError, files::Files, picture, resume::say, tune::Tune};
 use crate::{
-    journal::{Journal, record::RunStarted},
+    journal::{Journal, Signposts, record::RunStarted},
     machine::{
         Root,
         cap::{self, Cpufreq},
@@ -79,6 +79,12 @@ impl Session {
         }
         if let Some(capping) = &capping {
             restore_on_panic(&self.root, &capping.kept);
+            if let Err(why) = Signposts::of_user().put(&folder) {
+                say(&format!(
+                    "If this is killed, only `oddcore resume {}` sets the caps back: {why}",
+                    folder.display()
+                ));
+            }
         }
         let interrupter = host.interrupter();
         platform::on_stop_request(move |why| interrupter.interrupt(why))
@@ -103,6 +109,9 @@ impl Session {
             view: &mut screen,
         });
         drop(screen);
+        if outcome.tuned.caps.is_none() {
+            Signposts::of_user().take_down(&folder);
+        }
         if is_program {
             // What was right alone is of no more use, unless the run is gone on with.
             worker::exec::tidy(

@@ -17,7 +17,10 @@ use oddcore::{
     report::tune::{TuneReport, TunedCore},
 };
 
-use crate::{common::oddcore, processes::signal};
+use crate::{
+    common::{STATE_HOME, oddcore},
+    processes::signal,
+};
 
 /// What the caps are before, kHz: not what any probe sets.
 const BEFORE: u32 = 5_555_000;
@@ -77,7 +80,7 @@ impl Modelled {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"));
         command.args(args).args(["--json", "-", "--runs"]).arg(self.runs.path()).arg("--root").arg(self.root.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).env(STATE_HOME, self.runs.path());
         command
     }
 
@@ -261,6 +264,24 @@ fn a_newer_run_hides_no_tuning() {
     assert!(!machine.caps_are_back());
     let told = newer().stderr;
     assert!(machine.caps_are_back(), "{:?} {}", machine.caps(), String::from_utf8_lossy(&told));
+}
+
+#[test]
+fn a_tuning_in_any_folder_is_found() {
+    let machine = Modelled::new(ONE_BAD);
+    let mut child = machine.command(&["tune", "--kernels", "gemm-f32", "--for", "60s"]).spawn().expect("starts");
+    machine.wait(&mut child, |machine| !machine.caps_are_back());
+    // Commands that know neither the tree nor the folder of the runs.
+    let root = machine.root.path().to_str().expect("text");
+    let beside = oddcore(machine.runs.path(), &["tune", "--root", root]);
+    assert_eq!(beside.status.code(), Some(2), "{beside:?}");
+    signal("-KILL", child.id());
+    child.wait().expect("ours");
+    assert!(!machine.caps_are_back());
+    let told = |output: Output| String::from_utf8_lossy(&output.stderr).contains("their caps are set back");
+    assert!(told(oddcore(machine.runs.path(), &["doctor"])));
+    assert!(machine.caps_are_back(), "{:?}", machine.caps());
+    assert!(!told(oddcore(machine.runs.path(), &["doctor"])), "once is enough");
 }
 
 #[test]
