@@ -153,7 +153,7 @@ fn run(cores: &[Gives]) -> Outcome {
 fn run_under(loads: &[Load], cores: &[Gives]) -> Outcome {
     let numbers: Vec<u32> = (0..cores.len() as u32).collect();
     let plan = Plan::Command(CommandRequest {
-        program: Program { argv: vec!["/bin/program".into()], folder: "/".into(), files: vec![] },
+        program: Program { argv: vec!["/bin/program".into()], folder: "/".into(), files: vec![], exit: 0 },
         cores: numbers.clone(),
         loads: loads.to_vec(),
         seconds: 1.0,
@@ -222,7 +222,9 @@ fn of_two_that_keep_to_their_own_nobody_is_blamed() {
     let outcome = run(&[right, crashes]);
     assert_eq!(verdicts(&outcome), (vec![Pass, Fail], 1));
     assert!(outcome.findings.iter().all(|finding| finding.class == Class::Crash && finding.signal == Some(11)));
-    assert_eq!(verdicts(&run(&[crashes, crashes])), (vec![Pass, Pass], 0), "it always does");
+    let always = run(&[crashes, crashes]);
+    assert_eq!((always.findings.len(), always.exit_code()), (0, 2), "no test of a core");
+    assert!(always.unfit.is_some_and(|why| why.contains("instead of exit 0")));
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub struct ExecArgs {
     /// Files that the program makes in {dir}, compared as its standard output is.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     files: Vec<String>,
+    /// The exit code that is right.
+    #[arg(long, value_name = "CODE", default_value_t = 0, allow_hyphen_values = true)]
+    exit: i32,
     #[command(flatten)]
     place: PlaceArgs,
     /// The program and its arguments.
@@ -68,9 +71,10 @@ pub fn exec(args: ExecArgs) -> Result<u8, CliError> {
     let (cores, not_tested) = selection::cores(&machine, args.cores.as_deref())?;
     let loads = loads(args.loads.as_deref(), &machine, &cores)?;
     check_files(&args.files, &loads)?;
-    let program = Program { argv: unicode(args.command)?, folder: working_folder()?, files: args.files };
-    // Before anything is begun: a program that cannot be run at all is a slip of the pen.
-    let once = try_once(&program)?;
+    let (argv, folder) = (unicode(args.command)?, working_folder()?);
+    let program = Program { argv, folder, files: args.files, exit: args.exit };
+    // Before anything is begun: a program that cannot be run at all, or fails wherever it runs, is a slip of the pen.
+    let once = try_out(&program)?;
     // On one CPU it takes as long as all of its threads together.
     let once_s = once.wall_ns.max(once.cpu_ns) as f64 * 1e-9;
     let seconds = match args.times {
@@ -124,7 +128,21 @@ fn working_folder() -> Result<String, CliError> {
     unicode(vec![here.into()]).map(|mut parts| parts.remove(0))
 }
 
-/// One run wherever the system puts it.
+/// Runs it wherever the system puts it. One that does not end as it should is tried once more: what is different then may be
+/// what is looked for.
+fn try_out(program: &Program) -> Result<Once, CliError> {
+    let once = try_once(program)?;
+    let Some(why) = once.result.unasked(program) else { return Ok(once) };
+    let again = try_once(program)?;
+    if again.result == once.result && matches!(once.result.end, End::Exited(_)) {
+        let words = &once.last_words;
+        let said = if words.is_empty() { String::new() } else { format!(" ({words})") };
+        return Err(CliError::Usage(format!("{}: {why}{said}", program.argv[0])));
+    }
+    Ok(again)
+}
+
+/// One run.
 fn try_once(program: &Program) -> Result<Once, CliError> {
     let name = &program.argv[0];
     let refuse = |why: String| CliError::Usage(format!("{name}: {why}"));
@@ -177,6 +195,7 @@ pub fn start_worker(args: WorkerExecArgs) -> Result<u8, CliError> {
         priority: Priority::Normal,
         drill: None,
     };
-    let program = Program { argv: args.command, folder: args.folder, files: args.file };
+    // What is right the supervisor knows.
+    let program = Program { argv: args.command, folder: args.folder, files: args.file, exit: 0 };
     Ok(worker::exec::run(&options, program))
 }

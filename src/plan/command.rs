@@ -25,6 +25,9 @@ pub struct Program {
     pub folder: String,
     /// Files that it makes, below the scratch folder; absolute ones lie where they say.
     pub files: Vec<String>,
+    /// The exit code that is right.
+    #[serde(default)]
+    pub exit: i32,
 }
 
 impl Program {
@@ -32,6 +35,26 @@ impl Program {
     pub fn name(&self) -> String {
         let name = self.argv.first().map(String::as_str).unwrap_or_default();
         Path::new(name).file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The command, for a shell, that runs it on every core for so long, under one load or as without `--loads`. Never on
+    /// some cores alone: results differ from those of other cores.
+    pub fn on_every_core(&self, load: Option<Load>, length: &str) -> String {
+        let quoted = |words: &[String]| {
+            let words = words.iter().map(|word| shlex::try_quote(word).unwrap_or_else(|_| word.into()));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let mut line = "oddcore exec".to_owned();
+        if let Some(load) = load {
+            line += &format!(" --loads {}", load.name());
+        }
+        if !self.files.is_empty() {
+            line += &format!(" --files {}", quoted(&[self.files.join(",")]));
+        }
+        if self.exit != 0 {
+            line += &format!(" --exit {}", self.exit);
+        }
+        format!("{line} --for {length} -- {}", quoted(&self.argv))
     }
 }
 
@@ -151,7 +174,7 @@ mod tests {
 
     fn request(cores: u32, seconds: f64, times: Option<u32>, once_s: f64) -> CommandRequest {
         let loads = vec![Load::Solo, Load::Together];
-        let program = Program { argv: vec!["/usr/bin/true".into()], folder: "/".into(), files: vec![] };
+        let program = Program { argv: vec!["/usr/bin/true".into()], folder: "/".into(), files: vec![], exit: 0 };
         CommandRequest { program, cores: (0..cores).collect(), loads, seconds, times, once_s, seed: Hex(7) }
     }
 

@@ -110,7 +110,7 @@ fn lower_ratios(outcome: &Outcome, run: &RunStarted, failed: &[u32]) -> Vec<Stri
     }
     let line = |(step, cores): (Option<Step>, Vec<u32>)| {
         let names = machine.names(&cores);
-        let again = again(outcome, machine, &cores);
+        let again = again(outcome, run, &cores);
         if machine.virtual_machine {
             return format!(
                 "{names}: a virtual machine sets no ratio. Tell whoever runs the host (which of its cores this was may have \
@@ -156,17 +156,25 @@ fn step(outcome: &Outcome, machine: &Machine, core: u32, failed: &[u32]) -> Opti
 }
 
 /// The command that tests these cores again, for as long as errors like these need to show, under the loads that brought them.
-fn again(outcome: &Outcome, machine: &Machine, cores: &[u32]) -> String {
+fn again(outcome: &Outcome, run: &RunStarted, cores: &[u32]) -> String {
     let mean_s = |&core: &u32| {
         let diagnosis = diagnose(outcome, core)?;
         Some(diagnosis.rate.seconds / diagnosis.rate.findings.max(1) as f64)
     };
     let longest_s = cores.iter().filter_map(mean_s).fold(0.0, f64::max);
     let hours = ((TIMES_THE_MEAN * longest_s / 3600.0).ceil() as u32).clamp(AGAIN_H.0, AGAIN_H.1);
+    if let Some(again) = program_again(run, hours) {
+        return again;
+    }
     let quick = |load: &str| Load::QUICK.iter().any(|quick| quick.name() == load) || Load::named(load).is_none();
     let own = outcome.findings.iter().filter(|finding| finding.core.is_some_and(|core| cores.contains(&core)));
     let profile = if own.map(|finding| finding.load.as_str()).all(quick) { "" } else { " --profile standard" };
-    format!("oddcore run{profile} --cores {} --for {hours}h", names(machine, cores))
+    format!("oddcore run{profile} --cores {} --for {hours}h", names(&run.machine, cores))
+}
+
+/// The command that goes on with the user's program, where the run was of one.
+fn program_again(run: &RunStarted, hours: u32) -> Option<String> {
+    Some(run.plan.command()?.program.on_every_core(None, &format!("{hours}h")))
 }
 
 fn names(machine: &Machine, cores: &[u32]) -> String {
@@ -196,6 +204,9 @@ fn next(outcome: &Outcome, run: &RunStarted, suspects: &[u32], unproven: &[u32])
         0 => worth(outcome, run),
         _ if outcome.ended.is_none() => {
             format!("The run has not ended. If it is not running any more, go on with it: oddcore resume {}", run.run)
+        }
+        _ if !suspects.is_empty() && run.plan.command().is_some() => {
+            format!("Not enough to blame a core. Longer: {}", program_again(run, 1).unwrap_or_default())
         }
         _ if !suspects.is_empty() => {
             let these = if suspects.len() == 1 { "it" } else { "them" };
@@ -233,8 +244,7 @@ fn worth(outcome: &Outcome, run: &RunStarted) -> String {
     let tested = || outcome.cores.values().filter(|own| own.under_test);
     let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
     if least_s < VALIDATES_S {
-        let tonight =
-            if run.plan.command().is_some() { "the same with --for 8h" } else { "oddcore run --profile overnight" };
+        let tonight = program_again(run, 8).unwrap_or_else(|| "oddcore run --profile overnight".to_owned());
         return format!("Too short to validate. Tonight: {tonight}");
     }
     let (count, least) = (tested().count(), duration(least_s));

@@ -49,6 +49,7 @@ impl Report {
             beside: outcome.beside.clone(),
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
+            program: run.plan.command().map(|asked| asked.program.clone()),
             advice: advice(outcome, run),
             notes: outcome.notes.iter().cloned().chain(of_priority(run)).chain(of_others(outcome)).collect(),
             hardware_errors: outcome.hardware_errors,

@@ -32,6 +32,7 @@ pub use waits::{Lateness, WaitsReport};
 
 use crate::{
     machine::Machine,
+    plan::Program,
     verdict::{BesideOutcome, CoreVerdict, Diagnosis, Finding, Hex, Interruption, OpenStep, Pass},
 };
 
@@ -96,6 +97,9 @@ pub struct Report {
     /// Errors that the hardware reported and that blame no core.
     #[serde(default)]
     pub hardware_errors: u64,
+    /// The program whose runs these are; null where our own kernels ran.
+    #[serde(default)]
+    pub program: Option<Program>,
     /// Why the program that was run is no test of a core; null where it is one, or none was run.
     #[serde(default)]
     pub unfit: Option<String>,

@@ -6,6 +6,9 @@ use crate::{plan::Load, verdict::Finding, worker::protocol::Source};
 /// How to do it again, one command a line; `None` where the finding names no work.
 pub fn command(report: &Report, finding: &Finding) -> Option<String> {
     let kernel = finding.kernel.as_deref()?;
+    if let Some(program) = &report.program {
+        return Some(program.on_every_core(Load::named(&finding.load), "10m"));
+    }
     match (finding.source, finding.seed) {
         (Some(Source::Golden), Some(seed)) => {
             // On the CPU that erred, or it says nothing of its core.
@@ -32,6 +35,7 @@ pub fn command(report: &Report, finding: &Finding) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Program;
     use crate::verdict::{Class, Hex, finding::tests::finding};
 
     #[test]
@@ -46,6 +50,12 @@ mod tests {
         let fresh = Finding { source: Some(Source::Fresh), ..finding(1, Class::Crash) };
         let said = "oddcore run --cores C1 --kernels gemm-f32 --loads solo --seed 0x1 --for 10m";
         assert_eq!(command(&report, &fresh).as_deref(), Some(said));
+        // Nobody can differ from himself: all cores run a program again.
+        let words = ["python3", "a b.py", "{dir}/x"].map(str::to_owned).to_vec();
+        report.program = Some(Program { argv: words, folder: "/".into(), files: vec!["x".into()], exit: 3 });
+        let said = "oddcore exec --loads solo --files x --exit 3 --for 10m -- python3 'a b.py' '{dir}/x'";
+        assert_eq!(command(&report, &fresh).as_deref(), Some(said));
+        report.program = None;
         let nowhere = Finding::blank(1, Class::LostToReset, "solo".into(), 1.0);
         assert_eq!(command(&report, &nowhere), None);
     }

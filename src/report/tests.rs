@@ -61,6 +61,7 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         beside: None,
         interruptions: Vec::new(),
         open_step: None,
+        program: None,
         advice: Vec::new(),
         notes: Vec::new(),
         hardware_errors: 0,

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Class, Finding, Hex, Outcome, Repeat};
-use crate::platform::{KILLED, is_earned, is_from_outside, signal_name};
+use crate::{
+    plan::Program,
+    platform::{KILLED, is_earned, is_from_outside, signal_name},
+};
 
 /// What stands for a kernel's name in records of a program's runs.
 pub const EXEC: &str = "exec";
@@ -118,6 +121,21 @@ impl RunResult {
         let mut hasher = Sha256::new();
         hasher.update(serde_json::to_vec(self).expect("plain data"));
         Sha::of(hasher).short()
+    }
+
+    /// How it is not what the user asks for, if it is not: it is mostly a mistake, and no test.
+    pub fn unasked(&self, program: &Program) -> Option<String> {
+        let right = End::Exited(program.exit);
+        if self.end != right {
+            let (end, right) = (self.end.in_words(), right.in_words());
+            let allow = match self.end {
+                End::Exited(code) => format!("; if that is right: --exit {code}"),
+                _ => String::new(),
+            };
+            return Some(format!("{end} instead of {right}{allow}"));
+        }
+        let missing = program.files.iter().zip(&self.files).find(|(_, sha)| sha.is_none());
+        missing.map(|(name, _)| format!("it does not make {name} in {{dir}}, which --files names"))
     }
 
     /// Whether it says nothing, since something from outside ended the run, as it does not where all is right.

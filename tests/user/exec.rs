@@ -74,22 +74,35 @@ fn a_deterministic_program_passes_and_its_runs_are_counted() {
 fn a_run_reads_like_any_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = testable_cores()[0].to_string();
-    let args = ["exec", "--times", "2", "--cores", &first, "--loads", "solo", "--", "sh", "-c", "echo one; exit 3"];
-    let output = oddcore(folder.path(), &args);
+    let args = ["exec", "--times", "2", "--exit", "3", "--cores", &first, "--loads", "solo"];
+    let output = oddcore(folder.path(), &[&args[..], &["--", "sh", "-c", "echo one; exit 3"]].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
         "every core tested computed correctly.",
         "note: sh: taken as right: exit 3, 4 bytes of standard output (0x2c8b08da5ce60398)",
-        "note: sh ends with exit 3 on every core alike, which is taken as right; if that is a mistake, put it right and begin again",
-        "Too short to validate. Tonight: the same with --for 8h",
+        "Too short to validate. Tonight: oddcore exec --exit 3 --for 8h -- sh -c 'echo one; exit 3'",
         "Again: oddcore report ",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
     let again = oddcore(folder.path(), &["report"]);
     assert_eq!(again.stdout, output.stdout);
+}
+
+#[test]
+fn what_says_nothing_is_compared_by_its_end_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let silent = report(&exec(folder.path(), &["--times", "2"], "true"));
+    assert!(silent.notes.iter().any(|note| note.starts_with("sh prints nothing and no --files")), "{:?}", silent.notes);
+    let spoken = report(&exec(folder.path(), &["--times", "2"], "echo fine"));
+    assert!(!spoken.notes.iter().any(|note| note.contains("prints nothing")), "{:?}", spoken.notes);
+    // What crashes wherever it runs is no test either, and may yet be what is looked for: it is run on every core.
+    let crashed = exec(folder.path(), &["--times", "2"], "kill -SEGV $$");
+    assert_eq!(crashed.status.code(), Some(2), "{crashed:?}");
+    let said = String::from_utf8_lossy(&crashed.stderr).into_owned();
+    assert!(said.contains("sh: SIGSEGV instead of exit 0") && said.contains("the run is kept in"), "{said}");
 }
 
 /// Findings of a program on a core that is bad whenever `script` says so, and only there.
@@ -245,6 +258,11 @@ fn what_cannot_be_run_is_refused_before_anything_begins() {
     refuses(&["--files", "/tmp/x", "--", "true"], "--loads solo alone");
     refuses(&["--cores", "99999", "--", "true"], "no core 99999");
     refuses(&["--for", "0", "--", "true"], "longer than zero");
+    // Mostly a slip of the pen, which would pass on every core alike.
+    let slip = "echo 'no such script' >&2; exit 3";
+    refuses(&["--", "sh", "-c", slip], "sh: exit 3 instead of exit 0; if that is right: --exit 3 (no such script)");
+    refuses(&["--exit", "3", "--", "true"], "true: exit 0 instead of exit 3; if that is right: --exit 0");
+    refuses(&["--files", "a,b", "--", "sh", "-c", "echo > $ODDCORE_DIR/a"], "sh: it does not make b in {dir}");
 }
 
 #[test]

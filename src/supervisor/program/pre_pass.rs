@@ -8,7 +8,7 @@ use crate::{
     supervisor::{Supervisor, investigate::Answer},
     verdict::{
         Class, Hex,
-        command::{EXEC, End, Ruling, RunResult, decide, difference},
+        command::{EXEC, Ruling, RunResult, decide, difference},
     },
     worker::protocol::{Ran, Truth},
 };
@@ -98,25 +98,21 @@ impl Supervisor<'_> {
         let truth = Truth { case: CASE, input: Hex(0), output: right.digest() };
         self.truths.insert(EXEC.to_owned(), vec![truth]);
         if program.right.replace(right.clone()).is_none() {
-            let (end, words) = (right.end, all().find(|ran| ran.result == right).map(|ran| ran.last_words.clone()));
+            if let Some(why) = right.unasked(&program.asked.program) {
+                let words = all().find(|ran| ran.result == right).map_or("", |ran| ran.last_words.as_str());
+                let said = if words.is_empty() { String::new() } else { format!(" ({words})") };
+                let why = format!("{}: {why}{said}", program.name());
+                return self.unfit(why);
+            }
             let (name, bytes) = (program.name(), program.longest.bytes);
             let files = if_any(" and the named files", !right.files.is_empty());
             self.note(format!(
                 "{name}: taken as right: {}, {bytes} bytes of standard output ({}){files}",
-                end.in_words(),
+                right.end.in_words(),
                 right.stdout.short()
             ));
-            if end != End::Exited(0) {
-                let said =
-                    words.filter(|words| !words.is_empty()).map_or_else(String::new, |words| format!(": {words}"));
-                self.note(format!(
-                    "{name} ends with {} on every core alike, which is taken as right; if that is a mistake, put it right \
-                     and begin again{said}",
-                    end.in_words()
-                ));
-            }
-            if right.files.iter().any(Option::is_none) {
-                self.note(format!("{name} does not make all of the named files; that is taken as right"));
+            if bytes == 0 && right.files.is_empty() {
+                self.note(format!("{name} prints nothing and no --files are named: only how it ends is compared"));
             }
         }
         for (core, own) in ran {

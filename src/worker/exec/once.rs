@@ -141,7 +141,7 @@ mod tests {
     fn shell(script: &str, limits: Limits) -> Once {
         let folder = tempfile::tempdir().expect("a folder");
         let argv = ["sh", "-c", script, "sh", "{dir}/out"].map(str::to_owned).to_vec();
-        let program = Program { argv, folder: "/".into(), files: vec!["out".into()] };
+        let program = Program { argv, folder: "/".into(), files: vec!["out".into()], exit: 0 };
         let below = folder.path().join("run");
         let once = trial(&program, &below, limits).expect("starts");
         assert!(!below.exists(), "nothing is left");
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_cannot_be_started_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
-        let program = Program { argv: vec!["/nonexistent/x".into()], folder: "/".into(), files: vec![] };
+        let program = Program { argv: vec!["/nonexistent/x".into()], folder: "/".into(), files: vec![], exit: 0 };
         let error = trial(&program, &folder.path().join("run"), LIMITS).expect_err("not there");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
