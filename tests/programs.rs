@@ -234,6 +234,16 @@ fn of_two_the_one_that_wavers_fails() {
 }
 
 #[test]
+fn one_that_wavers_now_and_then_is_run_until_that_is_no_chance() {
+    let outcome = run(&[right, |n| gives(if n % 9 == 3 { 8 } else { 7 })]);
+    assert_eq!(verdicts(&outcome), (vec![Pass, Fail], 1));
+    assert!(outcome.findings.iter().all(|finding| finding.core == Some(1)), "{:?}", outcome.findings);
+    // Too seldom to tell, however long.
+    let outcome = run(&[right, |n| gives(if n == 3 { 8 } else { 7 })]);
+    assert_eq!(verdicts(&outcome), (vec![NotTested, Suspect], 3), "{outcome:?}");
+}
+
+#[test]
 fn a_program_that_wavers_everywhere_blames_nobody() {
     for cores in [vec![gives as Gives; 3], vec![gives; 2], vec![gives]] {
         let outcome = run(&cores);

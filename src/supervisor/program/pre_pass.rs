@@ -19,6 +19,9 @@ const TRIES_MAX: u32 = 8;
 /// Where cores disagree, so many more runs at a time, and at most so often.
 const MORE: u32 = 3;
 const ASKS_MAX: usize = 8;
+/// Where some waver now and then, so long at least, in seconds, or as long as the whole run is to take: something is wrong, and
+/// to know where is worth it.
+const WAVER_S: f64 = 300.0;
 
 impl Supervisor<'_> {
     /// The program on every core until it is clear what is right.
@@ -29,7 +32,8 @@ impl Supervisor<'_> {
         let mut times = fit.clamp(if step.cores.len() > 1 { 1 } else { 2 }, TRIES_MAX);
         let mut ran: BTreeMap<u32, Vec<Ran>> = BTreeMap::new();
         let mut ruling = Ruling::AskAgain;
-        for _ in 0..ASKS_MAX {
+        let wavers_until_ns = self.clock.now_ns() + (program.asked.seconds.max(WAVER_S) * 1e9) as u64;
+        for asks in 1.. {
             // A program that is run on one core at a time may not bear company.
             for group in step.cores.chunks(if alone { 1 } else { step.cores.len() }) {
                 self.try_program(group, times, &mut ran);
@@ -38,7 +42,12 @@ impl Supervisor<'_> {
                 }
             }
             ruling = self.rule(&ran);
-            if ruling != Ruling::AskAgain {
+            let again = match ruling {
+                Ruling::AskAgain => asks < ASKS_MAX,
+                Ruling::TooSeldom { .. } => asks < ASKS_MAX || self.clock.now_ns() < wavers_until_ns,
+                _ => false,
+            };
+            if !again {
                 break;
             }
             times = MORE;
@@ -50,7 +59,7 @@ impl Supervisor<'_> {
                 let name = self.program.as_ref().map(State::name).unwrap_or_default();
                 self.unfit(format!("no run of {name} says anything: each left its core, or was ended from outside"));
             }
-            Ruling::Undecided { suspects } => self.undecided_program(suspects, &ran),
+            Ruling::Undecided { suspects } | Ruling::TooSeldom { suspects } => self.undecided_program(suspects, &ran),
             Ruling::AskAgain => self.undecided_program(ran.keys().copied().collect(), &ran),
         }
     }
