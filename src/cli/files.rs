@@ -73,7 +73,10 @@ impl Files {
         }
         let report = Report::of(outcome).expect("a run has an opening record");
         let table = match self.args.format {
-            Format::Text => text::render(&report) + &again(&report.run, folder),
+            Format::Text => {
+                let shown = Report::on_screen(outcome, elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
+                text::render(&shown) + &again(&report.run, folder)
+            }
             Format::Markdown => markdown::render(&report),
         };
         self.json.finish(&report, &table)?;
@@ -119,7 +122,13 @@ impl FileArgs {
 
 /// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.
 fn again(run: &str, folder: &Path) -> String {
-    let found = journal::runs_folder(None).is_ok_and(|runs| folder.parent() == Some(&runs));
-    let by = if found { run.to_owned() } else { folder.display().to_string() };
+    let by = elsewhere(folder).map_or_else(|| run.to_owned(), |_| folder.display().to_string());
     format!("Run {run}. Again: oddcore report {by}\n")
+}
+
+/// The folder of runs that a run's folder lies in, where that is not the usual one, in which a run is found by its id.
+fn elsewhere(folder: &Path) -> Option<String> {
+    let runs = folder.parent()?;
+    let usual = journal::runs_folder(None).is_ok_and(|usual| runs == usual);
+    (!usual).then(|| runs.display().to_string())
 }

@@ -12,7 +12,7 @@ use crate::{
         sensors::Sensors,
     },
     platform::{self, KeepAwake},
-    report::screen::Screen,
+    report::screen::{Screen, is_quick_check},
     supervisor::{
         Drill, Setup, SoFar, Supervisor,
         beside::{Beside, Kept},
@@ -56,7 +56,8 @@ impl Session {
             (None, None) if self.run.plan.command().is_some() => {
                 format!("Runs of {}", self.run.plan.command().map(|asked| asked.program.name()).unwrap_or_default())
             }
-            (None, None) if self.run.profile == "quick" => "Quick check".to_owned(),
+            (None, None) if is_quick_check(&self.run) => "Quick check".to_owned(),
+            (None, None) if self.run.profile == "quick" => "Test".to_owned(),
             (None, None) => format!("Profile {}", self.run.profile),
         };
         let next_step = self.so_far.as_ref().map_or(0, |so_far| so_far.outcome.standing.next_step);

@@ -37,13 +37,10 @@ impl Program {
         Path::new(name).file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// The command, for a shell, that runs it on every core for so long, under one load or as without `--loads`. Never on
-    /// some cores alone: results differ from those of other cores.
-    pub fn on_every_core(&self, load: Option<Load>, length: &str) -> String {
-        let quoted = |words: &[String]| {
-            let words = words.iter().map(|word| shlex::try_quote(word).unwrap_or_else(|_| word.into()));
-            words.collect::<Vec<_>>().join(" ")
-        };
+    /// The command, for a shell, that runs it on every core for so long, under one load or as without `--loads`; `rest` is what
+    /// it is given besides. Never on some cores alone: results differ from those of other cores.
+    pub fn on_every_core(&self, load: Option<Load>, length: &str, rest: &str) -> String {
+        let quoted = |words: &[String]| words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
         let mut line = "oddcore exec".to_owned();
         if let Some(load) = load {
             line += &format!(" --loads {}", load.name());
@@ -54,8 +51,13 @@ impl Program {
         if self.exit != 0 {
             line += &format!(" --exit {}", self.exit);
         }
-        format!("{line} --for {length} -- {}", quoted(&self.argv))
+        format!("{line} --for {length}{rest} -- {}", quoted(&self.argv))
     }
+}
+
+/// A text as one word for a shell.
+pub fn shell_word(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// What is asked for of a program's runs.

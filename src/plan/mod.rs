@@ -19,7 +19,7 @@ mod tune;
 use serde::{Deserialize, Serialize};
 
 pub use chase::{Ceiling, Chase, ChaseState, Sofar, Try};
-pub use command::{CommandRequest, CommandRounds, Program};
+pub use command::{CommandRequest, CommandRounds, Program, shell_word};
 pub use duration::{DurationError, SECONDS_MAX, parse_duration};
 pub use expect::{Expect, ExpectError, Expected};
 pub use footprint::{Footprint, Shares};

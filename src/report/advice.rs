@@ -1,26 +1,44 @@
 //! What to do next, in plain words. Of a core that failed, in this order: a lower ratio; microcode and the maker's limits; a warranty
 //! claim; more voltage last, since a core that fails may have aged by too much of it (`docs/METHOD.md`).
 
-use super::tested::BLIP;
+use super::{given::Given, tested::BLIP};
 use crate::{
     journal::record::RunStarted,
-    machine::{Machine, format_cpu_list},
-    plan::{Load, Plan, Told},
-    verdict::{Cause, Class, CoreVerdict, Outcome, ProbeOutcome, diagnose, duration, missed},
+    machine::Machine,
+    plan::{Load, Told},
+    verdict::{Cause, Class, CoreVerdict, Outcome, ProbeOutcome, diagnose, duration, missed, proven_s},
 };
 
 const NS: f64 = 1e-9;
 /// Less checked time than this on any core validates nothing.
-const VALIDATES_S: f64 = 3600.0;
+pub const VALIDATES_S: f64 = 3600.0;
 /// Hours for which a core is tested after its ratio was changed.
 const AGAIN_H: (u32, u32) = (1, 24);
 /// Errors as frequent as before would show in so many times their mean distance, with 95 % confidence and time to spare.
 const TIMES_THE_MEAN: f64 = 4.0;
 /// Where nothing is known to be sound, so many steps down.
 const STEPS: u32 = 3;
+/// A core has so many times what proves it, for not all of its work is at the multiplier that is wanted.
+const TIMES_THE_BAR: f64 = 2.0;
+/// Lengths that are advised, in minutes and as `--for` takes them.
+const LENGTHS: [(u32, &str); 11] = [
+    (10, "10m"),
+    (20, "20m"),
+    (30, "30m"),
+    (60, "1h"),
+    (120, "2h"),
+    (180, "3h"),
+    (240, "4h"),
+    (360, "6h"),
+    (480, "8h"),
+    (720, "12h"),
+    (1440, "24h"),
+];
 
-/// All of it, the first to be done first.
-pub fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
+/// All of it, the first to be done first. `runs` is the folder that the run is kept in, where that is not found without being
+/// named.
+pub fn advice(outcome: &Outcome, run: &RunStarted, runs: Option<&str>) -> Vec<String> {
+    let given = Given::of(run, runs);
     if run.drill {
         let drill = "This was a drill: the fault was injected on purpose, and says nothing about the machine.";
         return one_step_lower(outcome, run).into_iter().chain([drill.to_owned()]).collect();
@@ -34,7 +52,7 @@ pub fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
     let mut advice = one_step_lower(outcome, run);
     if !failed.is_empty() {
         advice.extend(memory_first(outcome, &run.machine, &failed));
-        advice.extend(lower_ratios(outcome, run, &failed));
+        advice.extend(lower_ratios(outcome, run, &failed, &given));
     }
     if outcome.common_defect().is_some() {
         advice.push("The same work failed the same way on more than one core: most likely a defect of this program, please report it.".into());
@@ -44,7 +62,7 @@ pub fn advice(outcome: &Outcome, run: &RunStarted) -> Vec<String> {
         judged.map(|why| format!("Microcode {}: {why}.", run.machine.microcode.as_deref().unwrap_or("unknown")));
     if failed.is_empty() {
         if advice.is_empty() {
-            advice.push(next(outcome, run, &suspects, &of(CoreVerdict::NotProven).collect::<Vec<_>>()));
+            advice.push(next(outcome, run, &given, (&suspects, &of(CoreVerdict::NotProven).collect::<Vec<_>>())));
         }
         advice.extend(microcode);
     } else {
@@ -98,7 +116,7 @@ struct Step {
 }
 
 /// `Set P4 60x -> 57x (as the others have), then: oddcore run --cores P4 --for 1h`; cores with the same step together.
-fn lower_ratios(outcome: &Outcome, run: &RunStarted, failed: &[u32]) -> Vec<String> {
+fn lower_ratios(outcome: &Outcome, run: &RunStarted, failed: &[u32], given: &Given<'_>) -> Vec<String> {
     let machine = &run.machine;
     let mut alike: Vec<(Option<Step>, Vec<u32>)> = Vec::new();
     for &core in failed {
@@ -110,7 +128,7 @@ fn lower_ratios(outcome: &Outcome, run: &RunStarted, failed: &[u32]) -> Vec<Stri
     }
     let line = |(step, cores): (Option<Step>, Vec<u32>)| {
         let names = machine.names(&cores);
-        let again = again(outcome, run, &cores);
+        let again = again(outcome, run, &cores, given);
         if machine.virtual_machine {
             return format!(
                 "{names}: a virtual machine sets no ratio. Tell whoever runs the host (which of its cores this was may have \
@@ -156,25 +174,25 @@ fn step(outcome: &Outcome, machine: &Machine, core: u32, failed: &[u32]) -> Opti
 }
 
 /// The command that tests these cores again, for as long as errors like these need to show, under the loads that brought them.
-fn again(outcome: &Outcome, run: &RunStarted, cores: &[u32]) -> String {
+fn again(outcome: &Outcome, run: &RunStarted, cores: &[u32], given: &Given<'_>) -> String {
     let mean_s = |&core: &u32| {
         let diagnosis = diagnose(outcome, core)?;
         Some(diagnosis.rate.seconds / diagnosis.rate.findings.max(1) as f64)
     };
     let longest_s = cores.iter().filter_map(mean_s).fold(0.0, f64::max);
     let hours = ((TIMES_THE_MEAN * longest_s / 3600.0).ceil() as u32).clamp(AGAIN_H.0, AGAIN_H.1);
-    if let Some(again) = program_again(run, hours) {
+    if let Some(again) = program_again(run, given, hours) {
         return again;
     }
     let quick = |load: &str| Load::QUICK.iter().any(|quick| quick.name() == load) || Load::named(load).is_none();
     let own = outcome.findings.iter().filter(|finding| finding.core.is_some_and(|core| cores.contains(&core)));
     let profile = if own.map(|finding| finding.load.as_str()).all(quick) { "" } else { " --profile standard" };
-    format!("oddcore run{profile} --cores {} --for {hours}h", names(&run.machine, cores))
+    format!("oddcore run{profile} --cores {}{} --for {hours}h", names(&run.machine, cores), given.kept())
 }
 
 /// The command that goes on with the user's program, where the run was of one.
-fn program_again(run: &RunStarted, hours: u32) -> Option<String> {
-    Some(run.plan.command()?.program.on_every_core(None, &format!("{hours}h")))
+fn program_again(run: &RunStarted, given: &Given<'_>, hours: u32) -> Option<String> {
+    Some(run.plan.command()?.program.on_every_core(None, &format!("{hours}h"), &given.runs()))
 }
 
 fn names(machine: &Machine, cores: &[u32]) -> String {
@@ -198,53 +216,64 @@ fn settings(machine: &Machine) -> Option<&'static str> {
     }
 }
 
-/// What comes after a run in which no core failed.
-fn next(outcome: &Outcome, run: &RunStarted, suspects: &[u32], unproven: &[u32]) -> String {
+/// What comes after a run in which no core failed; with its suspects, and the cores that missed what was expected of them.
+fn next(outcome: &Outcome, run: &RunStarted, given: &Given<'_>, (suspects, unproven): (&[u32], &[u32])) -> String {
     match outcome.exit_code() {
-        0 => worth(outcome, run),
-        _ if outcome.ended.is_none() => {
-            format!("The run has not ended. If it is not running any more, go on with it: oddcore resume {}", run.run)
-        }
+        0 => worth(outcome, run, given),
+        _ if outcome.ended.is_none() => unfinished(run, given),
         _ if !suspects.is_empty() && run.plan.command().is_some() => {
-            format!("Not enough to blame a core. Longer: {}", program_again(run, 1).unwrap_or_default())
+            format!("Not enough to blame a core. Longer: {}", program_again(run, given, 1).unwrap_or_default())
         }
         _ if !suspects.is_empty() => {
             let these = if suspects.len() == 1 { "it" } else { "them" };
-            format!(
-                "Not enough to blame a core. Test {these} longer: oddcore run --cores {} --for 1h",
-                names(&run.machine, suspects)
-            )
+            let (names, kept) = (names(&run.machine, suspects), given.kept());
+            format!("Not enough to blame a core. Test {these} longer: oddcore run --cores {names}{kept} --for 1h")
         }
-        _ if !unproven.is_empty() => unproven_again(unproven, outcome, run),
-        _ => "Some cores were not cleared; test them again, longer: oddcore run --for 10m".into(),
+        _ if !unproven.is_empty() => unproven_again(unproven, outcome, run, given),
+        _ => {
+            let (bar, all) = (given.bar(), given.all());
+            format!("Some cores were not cleared; test them again, longer: oddcore run{bar}{all} --for 10m")
+        }
     }
 }
 
-/// How to prove what was missed.
-fn unproven_again(cores: &[u32], outcome: &Outcome, run: &RunStarted) -> String {
-    let expect = match &run.plan {
-        Plan::Asked(request) => {
-            let wanted = request.expect.iter().filter(|expected| cores.contains(&expected.core));
-            wanted.map(|expected| format!("{}={}x", expected.core, expected.multiplier)).collect::<Vec<_>>().join(",")
-        }
-        Plan::Command(_) | Plan::Listed(_) => String::new(),
-    };
-    let expect = if expect.is_empty() { String::new() } else { format!(" --expect {expect}") };
+/// How to go on.
+fn unfinished(run: &RunStarted, given: &Given<'_>) -> String {
+    let again = format!("oddcore resume {}{}", run.run, given.runs());
+    format!("The run has not ended. If it is not running any more, go on with it: {again}")
+}
+
+/// How to prove what was missed, by the bar of the same profile.
+fn unproven_again(cores: &[u32], outcome: &Outcome, run: &RunStarted, given: &Given<'_>) -> String {
     let never = cores.iter().any(|&core| missed(outcome, core).is_some_and(|missed| missed.never()));
-    let (why, length) = if never {
-        ("A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone", "1h")
+    let (why, least_min) = if never {
+        ("A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone", 60.0)
     } else {
-        ("The multiplier was reached, for too short a time. Longer, each core alone", "10m")
+        ("The multiplier was reached, for too short a time. Longer, each core alone", 10.0)
     };
-    format!("{why}: oddcore run --cores {} --loads solo{expect} --for {length}", format_cpu_list(cores))
+    let kinds = if run.machine.avx2 { 2.0 } else { 1.0 };
+    let bar_min = cores.len() as f64 * kinds * proven_s(&run.profile) * TIMES_THE_BAR / 60.0;
+    // What others took of the CPUs they will take again.
+    let share = outcome.steady_share().unwrap_or(1.0);
+    let length = plain_length(bar_min.max(least_min) / share);
+    let (bar, kept) = (given.bar(), given.kept());
+    let (on, expect) = (given.cores(cores), given.expect(|core| cores.contains(&core)));
+    format!("{why}: oddcore run{bar}{on} --loads solo{expect}{kept} --for {length}")
+}
+
+/// The shortest of the lengths that are advised which is as long as this.
+fn plain_length(minutes: f64) -> &'static str {
+    let enough = LENGTHS.into_iter().find(|&(length, _)| f64::from(length) >= minutes);
+    enough.unwrap_or(LENGTHS[LENGTHS.len() - 1]).1
 }
 
 /// What a run without errors is worth, by the core that was checked least.
-fn worth(outcome: &Outcome, run: &RunStarted) -> String {
+fn worth(outcome: &Outcome, run: &RunStarted, given: &Given<'_>) -> String {
     let tested = || outcome.cores.values().filter(|own| own.under_test);
     let least_s = tested().map(|own| own.total().cpu_ns).min().unwrap_or(0) as f64 * NS;
     if least_s < VALIDATES_S {
-        let tonight = program_again(run, 8).unwrap_or_else(|| "oddcore run --profile overnight".to_owned());
+        let tonight =
+            program_again(run, given, 8).unwrap_or_else(|| format!("oddcore run --profile overnight{}", given.all()));
         return format!("Too short to validate. Tonight: {tonight}");
     }
     let (count, least) = (tested().count(), duration(least_s));
@@ -261,9 +290,10 @@ mod tests {
             record::{Evidence, EvidenceKey},
         },
         machine::{RatedClock, Source},
+        plan::{Expected, Step},
         report::{
             Report,
-            build::tests::{outcome, work},
+            build::tests::{asked, outcome, work},
         },
         verdict::{Finding, finding::tests::finding},
     };
@@ -373,6 +403,59 @@ mod tests {
         outcome.apply(&Record::RunEnded { at: "2026-01-01T00:00:00Z".into() });
         let advice = Report::of(&outcome).expect("a report").advice;
         assert_eq!(advice, ["Not enough to blame a core. Test it longer: oddcore run --cores C1 --for 1h"]);
+    }
+
+    /// The advice of a run of the standard profile on two cores that were to have a minute at 60x, for 10 s each, and had this.
+    fn unproven(profile: &str, done: Vec<Record>) -> Vec<String> {
+        let mut records = Vec::new();
+        for core in [0, 1] {
+            let (step, load) = (core, "solo".to_owned());
+            let asked = Step { step, load, cores: vec![core], seconds: 10.0, ..Step::default() };
+            records.extend([Record::StepStarted(asked), Record::StepEnded { step }]);
+        }
+        let mut outcome = outcome(records);
+        let run = outcome.run.as_mut().expect("opened");
+        run.profile = profile.into();
+        asked(run).expect = [0, 1].map(|core| Expected { core, multiplier: 60 }).to_vec();
+        done.iter().for_each(|record| outcome.apply(record));
+        outcome.apply(&Record::RunEnded { at: "2026-01-01T00:00:00Z".into() });
+        Report::of(&outcome).expect("a report").advice
+    }
+
+    #[test]
+    fn what_is_to_be_proven_is_asked_for_again_by_the_same_bar_and_for_long_enough() {
+        let reached = "The multiplier was reached, for too short a time. Longer, each core alone:";
+        let asked = "--cores 0-1 --loads solo --expect 0-1=60x";
+        let said = |profile: &str, length: &str| format!("{reached} oddcore run{profile} {asked} --for {length}");
+        let had = |seconds| vec![work(0, seconds), work(1, seconds)];
+        assert_eq!(unproven("standard", had(10)), [said(" --profile standard", "10m")]);
+        // A fifth of the time that was asked for: five times as long.
+        assert_eq!(unproven("standard", had(2)), [said(" --profile standard", "1h")]);
+        assert_eq!(unproven("overnight", had(5)), [said(" --profile overnight", "20m")]);
+        // A file of the user's is not known by its name, and asks for as much as the standard profile.
+        assert_eq!(unproven("my-night", had(10)), [said(" --profile standard", "10m")]);
+        let lower = unproven("quick", vec![at(57, "solo", 10, 0), work(1, 10)]);
+        assert!(lower[0].ends_with("oddcore run --cores 0-1 --loads solo --expect 0-1=60x --for 1h"), "{lower:?}");
+        assert_eq!([0.0, 10.0, 50.0, 1e9].map(plain_length), ["10m", "10m", "1h", "24h"]);
+    }
+
+    #[test]
+    fn the_night_is_asked_for_what_the_evening_was() {
+        let mut of_both_kinds = work(1, 9);
+        if let Record::Evidence { parts, .. } = &mut of_both_kinds {
+            let mut scalar = parts[0].clone();
+            scalar.0.isa = "scalar".into();
+            parts.push(scalar);
+        }
+        let mut outcome = outcome(vec![work(0, 9), of_both_kinds]);
+        let run = outcome.run.as_mut().expect("opened");
+        (run.profile, run.images) = ("quick".into(), vec!["/a.png".into()]);
+        asked(run).expect = vec![Expected { core: 1, multiplier: 60 }];
+        outcome.apply(&Record::RunEnded { at: "2026-01-01T00:00:00Z".into() });
+        let night = "Too short to validate. Tonight: oddcore run --profile overnight --expect 1=60x --image /a.png";
+        assert_eq!(Report::of(&outcome).expect("a report").advice, [night]);
+        let on_screen = Report::on_screen(&outcome, Some("runs")).expect("a report");
+        assert_eq!(on_screen.advice, [format!("{night} --runs runs")]);
     }
 
     #[test]

@@ -50,11 +50,18 @@ impl Report {
             interruptions: outcome.interruptions.clone(),
             open_step: outcome.open_step.clone(),
             program: run.plan.command().map(|asked| asked.program.clone()),
-            advice: advice(outcome, run),
+            advice: advice(outcome, run, None),
             notes: outcome.notes.iter().cloned().chain(of_priority(run)).chain(of_others(outcome)).collect(),
             hardware_errors: outcome.hardware_errors,
             unfit: outcome.unfit.clone(),
         })
+    }
+
+    /// The same for a screen of the machine that keeps the run: its commands name the folder of the runs, where that is not the
+    /// usual one. What goes elsewhere has no paths of this machine.
+    pub fn on_screen(outcome: &Outcome, runs: Option<&str>) -> Option<Self> {
+        let run = outcome.run.as_ref()?;
+        Some(Self { advice: advice(outcome, run, runs), ..Self::of(outcome)? })
     }
 }
 
@@ -244,6 +251,7 @@ pub mod tests {
     use super::*;
     use crate::{
         journal::{Record, read_from, record::EvidenceKey},
+        plan::{Load, Plan, Request},
         report::{html, junit, markdown, prometheus, text, timeline::Timeline},
         verdict::{Class, finding::tests::finding},
     };
@@ -255,6 +263,24 @@ pub mod tests {
         let Some(Record::RunStarted(mut run)) = read.records.into_iter().next() else { panic!("no opening record") };
         run.drill = false;
         Outcome::of(&[Record::RunStarted(run)].into_iter().chain(records).collect::<Vec<_>>())
+    }
+
+    /// What is asked of that run instead of its list of steps: the quick check's loads on all of its cores.
+    pub fn asked(run: &mut RunStarted) -> &mut Request {
+        let (cores, seed, loads) = (run.cores.clone(), run.seed, Load::QUICK.to_vec());
+        let kernels = vec!["gemm-f32".into()];
+        run.plan = Plan::Asked(Request {
+            cores,
+            kernels,
+            loads,
+            seconds: 60.0,
+            seed,
+            until_s: None,
+            expect: vec![],
+            tune: None,
+        });
+        let Plan::Asked(request) = &mut run.plan else { unreachable!() };
+        request
     }
 
     /// Checked work of a core.

@@ -7,7 +7,7 @@ use crate::{plan::Load, verdict::Finding, worker::protocol::Source};
 pub fn command(report: &Report, finding: &Finding) -> Option<String> {
     let kernel = finding.kernel.as_deref()?;
     if let Some(program) = &report.program {
-        return Some(program.on_every_core(Load::named(&finding.load), "10m"));
+        return Some(program.on_every_core(Load::named(&finding.load), "10m", ""));
     }
     match (finding.source, finding.seed) {
         (Some(Source::Golden), Some(seed)) => {

@@ -11,11 +11,11 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{colour, morning, text::wrapped};
+use super::{advice::VALIDATES_S, colour, morning, text::wrapped};
 use crate::{
     journal::record::RunStarted,
     machine::{Machine, name},
-    plan::Step,
+    plan::{self, Plan, Request, Step},
     supervisor::seams::View,
     verdict::{Amendment, Finding, Outcome, duration},
     worker::protocol::Progress,
@@ -58,8 +58,7 @@ impl Screen {
             None if seconds < 1.0 => ("less than a second".to_owned(), Some(seconds)),
             None => (format!("about {}", duration(seconds.round())), Some(seconds)),
         };
-        let worth = if run.profile == "quick" { ": finds bad cores fast, validates nothing" } else { "" };
-        say_what(what, &format!("{how_long}{worth}"), machine, cores);
+        say_what(what, &format!("{how_long}{}", worth(run)), machine, cores);
         let meant = machine.cores.iter().filter(|core| cores.contains(&core.core));
         let lines: BTreeMap<u32, CoreLine> =
             meant.map(|core| (core.core, CoreLine::new(core, machine.bclk_mhz))).collect();
@@ -91,6 +90,28 @@ impl Screen {
 
     fn name(&self, core: Option<u32>) -> &str {
         core.and_then(|core| self.names.get(core as usize)).map_or("no single core", String::as_str)
+    }
+}
+
+/// Whether a run is the quick check: its loads, for no longer than they need. With more time it is more than a check.
+pub fn is_quick_check(run: &RunStarted) -> bool {
+    let short = |request: &Request| {
+        request.until_s.is_none() && request.seconds <= plan::quick_seconds(request, &run.machine).ceil()
+    };
+    run.profile == "quick" && matches!(&run.plan, Plan::Asked(request) if short(request))
+}
+
+/// What a pass of it will be worth, where that is known before it begins.
+fn worth(run: &RunStarted) -> &'static str {
+    let Plan::Asked(request) = &run.plan else { return "" };
+    let lanes = run.machine.cores.iter().map(|core| core.testable.len()).max().unwrap_or(1);
+    let no_pass = run.drill || request.tune.as_ref().is_some_and(|tuning| !tuning.after_finding);
+    match request.until_s {
+        _ if no_pass => "",
+        _ if is_quick_check(run) => ": finds bad cores fast, validates nothing",
+        // However its time is shared out, no core can have enough.
+        None if request.seconds * lanes as f64 <= VALIDATES_S => ": too short to validate",
+        _ => "",
     }
 }
 
@@ -226,5 +247,29 @@ impl Drop for Screen {
             live.rows.iter().for_each(ProgressBar::finish_and_clear);
             live.bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::build::tests::{asked, outcome};
+
+    #[test]
+    fn a_run_is_called_what_it_is_before_it_begins() {
+        let mut run = outcome(vec![]).run.expect("opened");
+        let mut said = |profile: &str, seconds: f64, until_s: Option<f64>| {
+            run.profile = profile.into();
+            let request = asked(&mut run);
+            (request.seconds, request.until_s) = (seconds, until_s);
+            (is_quick_check(&run), worth(&run))
+        };
+        let (check, short) = (": finds bad cores fast, validates nothing", ": too short to validate");
+        assert_eq!(said("quick", 5.0, None), (true, check));
+        assert_eq!(said("quick", 60.0, None), (true, check));
+        assert_eq!(said("quick", 600.0, None), (false, short), "the same loads for ten minutes are no quick check");
+        assert_eq!(said("quick", 8.0 * 3600.0, None), (false, ""));
+        assert_eq!(said("quick", 1e7, Some(600.0)), (false, ""), "it ends by what it is worth");
+        assert_eq!(said("standard", 720.0, None), (false, short));
     }
 }
