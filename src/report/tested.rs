@@ -1,7 +1,7 @@
 //! At which multiplier a core was tested, by kind of work: a light one boosts higher than a heavy one, so neither speaks for the
 //! other.
 
-use super::CoreReport;
+use super::{CoreReport, Report};
 use crate::plan::Work;
 
 /// A multiplier seen for less than this part of the time is a blip, and says nothing for people.
@@ -48,6 +48,22 @@ impl Tested {
             _ => format!("{} / {}", of(self.scalar), of(self.vector)),
         }
     }
+}
+
+/// Whether anybody asked for a multiplier of some core (`--expect`), which is another thing than what its firmware says.
+pub fn any_asked(report: &Report) -> bool {
+    report.cores.iter().any(|core| {
+        let known = core.multiplier.top.filter(|_| core.multiplier.top_known == Some(true));
+        core.multiplier.expected.is_some_and(|expected| known != Some(expected))
+    })
+}
+
+/// Checked seconds of scalar work and of AVX2 work and wider, at that multiplier.
+pub fn seconds_at(core: &CoreReport, multiplier: u32) -> [f64; 2] {
+    [Work::Scalar, Work::Vector].map(|work| {
+        let at = core.evidence.iter().filter(|part| part.multiplier == Some(multiplier));
+        at.filter(|part| Work::of(&part.isa) == Some(work)).map(|part| part.seconds).sum()
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Made-up reports for the tests of what is written about them.
 
-use super::{Checked, CoreReport, Multiplier, Report, SCHEMA};
+use super::{Checked, CoreReport, EvidenceReport, Multiplier, Report, SCHEMA};
 use crate::{
     machine::{self, Root},
     verdict::{CoreVerdict, Hex, Pass, catches_every_s, sentence},
@@ -67,4 +67,20 @@ pub fn report(cores: u32, passes: impl Fn(u32) -> Vec<(Option<u32>, &'static str
         hardware_errors: 0,
         unfit: None,
     }
+}
+
+/// Evidence of work alone: multiplier, instruction set, seconds.
+pub fn evidence(parts: &[(u32, &str, f64)]) -> Vec<EvidenceReport> {
+    let part = |&(multiplier, isa, seconds): &(u32, &str, f64)| EvidenceReport {
+        multiplier: Some(multiplier),
+        load: "solo".into(),
+        footprint: "L2".into(),
+        isa: isa.into(),
+        seconds,
+        iterations: 1,
+        operations: 1,
+        findings: 0,
+        catches_every_s: catches_every_s(seconds, 0),
+    };
+    parts.iter().map(part).collect()
 }

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 
-use super::{CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay, tested::Tested};
+use super::{
+    CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay,
+    tested::{Tested, any_asked, seconds_at},
+};
 use crate::{
     machine::format_cpu_list,
+    plan::Work,
     verdict::{Class, CoreVerdict, Finding, duration},
 };
 
@@ -199,7 +203,9 @@ pub fn errors(core: &CoreReport) -> u64 {
 pub(super) fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    let sets = report.cores.iter().any(|core| core.multiplier.top.is_some());
+    // There is room for one of the two: what the user expects, or else the top that the firmware tells.
+    let asked = any_asked(report);
+    let sets = asked || report.cores.iter().any(|core| core.multiplier.top.is_some());
     let with_set = |mut row: Vec<String>, set: String| {
         if sets {
             row.insert(2, set);
@@ -208,7 +214,7 @@ pub(super) fn table(report: &Report) -> String {
     };
     let header =
         ["core", "CPUs", "tested (scalar/AVX2)", "time", "checks", "errors", "verdict"].map(str::to_owned).to_vec();
-    table.set_header(with_set(header, "set".to_owned()));
+    table.set_header(with_set(header, if asked { "expect" } else { "set" }.to_owned()));
     for core in &report.cores {
         let tested = Tested::of(core);
         let row = vec![
@@ -224,14 +230,24 @@ pub(super) fn table(report: &Report) -> String {
             errors(core).to_string(),
             verdict_of(report, core),
         ];
-        let set = core.multiplier.top.map_or_else(|| "-".to_owned(), |top| format!("{top}x"));
-        table.add_row(with_set(row, set));
+        let set = if asked { core.multiplier.expected } else { core.multiplier.top };
+        table.add_row(with_set(row, multiplier_or_none(set)));
     }
     table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
 }
 
-/// Why a core neither passed nor failed, or was given up after it had passed; those with the same reason together.
+/// A multiplier, or a dash.
+pub fn multiplier_or_none(multiplier: Option<u32>) -> String {
+    multiplier.map_or_else(|| "-".to_owned(), |multiplier| format!("{multiplier}x"))
+}
+
 pub(super) fn reasons(report: &Report) -> String {
+    reasons_said(report).iter().map(|said| format!("{}\n", wrapped(&format!(" {said}"), "   "))).collect()
+}
+
+/// Why a core neither passed nor failed, or was given up after it had passed; those with the same reason together. Then which
+/// were tested as was expected of them.
+pub fn reasons_said(report: &Report) -> Vec<String> {
     let mut said: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let open = report.cores.iter().filter(|core| core.verdict != CoreVerdict::Fail);
     for core in open {
@@ -242,14 +258,41 @@ pub(super) fn reasons(report: &Report) -> String {
             None => said.push((verdict, why, vec![name])),
         }
     }
-    let line = |(verdict, why, names): (&str, &str, Vec<&str>)| {
-        format!("{}\n", wrapped(&format!(" {} {verdict}: {why}", names.join(" ")), "   "))
+    let line = |(verdict, why, names): (&str, &str, Vec<&str>)| format!("{} {verdict}: {why}", names.join(" "));
+    said.into_iter().map(line).chain(as_expected(report)).collect()
+}
+
+/// `P4 P5 as expected: 60x, each by 70 s of scalar work and 3 min of AVX2 work`: the least of them.
+fn as_expected(report: &Report) -> Vec<String> {
+    let mut said: Vec<(u32, Vec<u32>, [f64; 2])> = Vec::new();
+    for core in report.cores.iter().filter(|core| core.verdict == CoreVerdict::Pass) {
+        let Some(expected) = core.multiplier.expected else { continue };
+        let seconds = seconds_at(core, expected);
+        match said.iter_mut().find(|(other, ..)| *other == expected) {
+            Some((_, cores, least)) => {
+                cores.push(core.core);
+                *least = [least[0].min(seconds[0]), least[1].min(seconds[1])];
+            }
+            None => said.push((expected, vec![core.core], seconds)),
+        }
+    }
+    let line = |(expected, cores, seconds): (u32, Vec<u32>, [f64; 2])| {
+        let kinds = [Work::Scalar, Work::Vector].into_iter().zip(seconds).filter(|&(_, seconds)| seconds > 0.0);
+        let kinds = kinds.map(|(work, seconds)| format!("{} of {} work", duration(seconds), work.name()));
+        let each = if cores.len() > 1 { "each " } else { "" };
+        let by = kinds.collect::<Vec<_>>().join(" and ");
+        format!("{} as expected: {expected}x, {each}by {by}", report.machine.names(&cores))
     };
     said.into_iter().map(line).collect()
 }
 
 /// Tops that are only guessed and were never tested: no verdict hangs on them, but nothing is proven there either.
 fn untested_tops(report: &Report) -> String {
+    untested_said(report).iter().map(|said| format!("{}\n", wrapped(&format!(" {said}"), "   "))).collect()
+}
+
+/// The same, unbroken.
+pub fn untested_said(report: &Report) -> Vec<String> {
     let mut said: Vec<(u32, Option<u32>, Vec<u32>)> = Vec::new();
     for core in &report.cores {
         let Some((top, highest)) = missed_top(core) else { continue };
@@ -264,8 +307,7 @@ fn untested_tops(report: &Report) -> String {
         let trust = source.map_or("a guess", |top| top.source.trust());
         let seen =
             highest.map_or_else(|| "its clock unmeasured".to_owned(), |highest| format!("at most {highest}x seen"));
-        let text = format!(" {}: {top}x untested ({trust}): {seen}", report.machine.names(&cores));
-        format!("{}\n", wrapped(&text, "   "))
+        format!("{}: {top}x untested ({trust}): {seen}", report.machine.names(&cores))
     };
     said.into_iter().map(line).collect()
 }
@@ -553,6 +595,33 @@ Do: Set P4 60x -> 57x (as others of its kind have), then: oddcore run --cores P4
         let said = "NOT PROVEN: C1-C3 missed the multiplier expected of them; no errors.";
         assert_eq!(sentence(&report), said);
         assert_eq!(reasons(&report), " C1 C2 C3 not-proven: never reached 60x: at most 58x\n");
+    }
+
+    #[test]
+    fn what_was_expected_has_its_own_heading_and_is_said_where_it_was_met() {
+        let mut report = super::super::tests::report(3, |_| vec![]);
+        shape(&mut report, 0, ("P4", 60), [60, 60], 0);
+        shape(&mut report, 1, ("P5", 60), [60, 60], 0);
+        shape(&mut report, 2, ("P6", 57), [57, 57], 0);
+        report.cores.iter_mut().for_each(|core| core.multiplier.expected = Some(60));
+        report.cores[1].evidence[0].seconds = 7.5;
+        report.cores[2].verdict = CoreVerdict::NotProven;
+        report.cores[2].reason = Some("never reached 60x: at most 57x".into());
+        let table = "  core  CPUs  expect  tested (scalar/AVX2)  time  checks  errors  verdict
+  P4    0     60x     60x / 60x             40 s  9.1 G   0       PASS @60x
+  P5    1     60x     60x / 60x             40 s  9.1 G   0       PASS @60x
+  P6    2     60x     57x / 57x             40 s  9.1 G   0       NOT-PROVEN
+";
+        assert_eq!(super::table(&report), table);
+        let said = " P6 not-proven: never reached 60x: at most 57x
+ P4 P5 as expected: 60x, each by 7.5 s of scalar work and 20 s of AVX2 work
+";
+        assert_eq!(reasons(&report), said);
+        // A top that is known for sure is expected by nobody's asking.
+        for core in &mut report.cores {
+            (core.multiplier.expected, core.multiplier.top_known) = (core.multiplier.top, Some(true));
+        }
+        assert!(super::table(&report).starts_with("  core  CPUs  set  tested"), "{}", super::table(&report));
     }
 
     #[test]

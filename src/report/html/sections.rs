@@ -9,7 +9,7 @@ use crate::{
     report::{
         CoreReport, Report, diagnosis, machine as machine_text,
         meaning::{self, short},
-        tested::Tested,
+        tested::{Tested, any_asked},
         text::{errors, si, verdict_of},
     },
     verdict::duration,
@@ -24,6 +24,7 @@ const ROWS_A_CORE: (usize, usize) = (12, 200);
 pub fn cores(report: &Report) -> Markup {
     let ratio =
         |multiplier: Option<u32>| multiplier.map_or_else(|| "–".to_owned(), |multiplier| format!("{multiplier}x"));
+    let asked = any_asked(report);
     html! {
         section {
             h2 { "Cores" }
@@ -35,6 +36,7 @@ pub fn cores(report: &Report) -> Markup {
                             th scope="col" { "verdict" }
                             th.number scope="col" { "errors" }
                             th scope="col" { "set" }
+                            @if asked { th scope="col" { "expect" } }
                             th scope="col" { "tested at" br; span.small { "scalar / AVX2" } }
                             th.number scope="col" { "clock" }
                             th.number scope="col" { "checks" }
@@ -49,6 +51,7 @@ pub fn cores(report: &Report) -> Markup {
                                 td { (badge(core.verdict, &verdict_of(report, core))) @if let Some(why) = &core.reason { br; span.small { (why) } } }
                                 td.number.wrong[errors(core) > 0] { (errors(core)) }
                                 td { (ratio(core.multiplier.top)) }
+                                @if asked { td { (ratio(core.multiplier.expected)) } }
                                 td { (Tested::of(core).text()) }
                                 td.number { @if let Some(clock) = core.clock_mhz { (clock.median) " MHz" } @else { "–" } }
                                 td.number { (core.checked.iterations) }
