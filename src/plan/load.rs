@@ -70,7 +70,7 @@ impl Load {
     pub const QUICK: [Self; 3] = [Self::Solo, Self::GpuWait, Self::Together];
 
     /// The name used on the command line and in JSON.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Solo => "solo",
             Self::GpuWait => "gpu-wait",

@@ -1,11 +1,11 @@
 //! What the passes mean, for people: the sentences of each core, those of cores that say the same in one.
 
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
 use super::{CoreReport, Report, tested::BLIP, text::wrapped};
 use crate::{
     machine::name_ranges,
-    plan::PRE_PASS,
+    plan::{Load, PRE_PASS},
     verdict::{Pass, sentence},
 };
 
@@ -71,7 +71,13 @@ pub fn said(report: &Report) -> Vec<Said> {
     let said = |group: &Group<'_>| {
         let each = if group.names.len() > 1 { ", each of them at least" } else { "" };
         // Of a group the least that was done, which holds for every core of it.
-        let of = |(pass, &seconds): (&&Pass, &f64)| sentence(pass.multiplier, &pass.load, seconds, pass.findings);
+        let of = |(pass, &seconds): (&&Pass, &f64)| {
+            let said = sentence(pass.multiplier, &pass.load, seconds, pass.findings);
+            match unmeasured(pass) {
+                Some(why) => said.replacen(UNMEASURED, &format!("{UNMEASURED} ({why})"), 1),
+                None => said,
+            }
+        };
         let names: Vec<String> = group.names.iter().map(|&name| name.to_owned()).collect();
         Said {
             who: format!("{}{each}", name_ranges(&names)),
@@ -82,12 +88,35 @@ pub fn said(report: &Report) -> Vec<Said> {
     groups.iter().map(said).collect()
 }
 
-/// Those with errors, then those of the highest multipliers.
+/// How a sentence without a multiplier begins.
+const UNMEASURED: &str = "At an unmeasured clock";
+
+/// Why nobody knows the clock, where the pass itself tells.
+fn unmeasured(pass: &Pass) -> Option<&'static str> {
+    match pass.multiplier {
+        Some(_) => None,
+        None if pass.findings > 0 && pass.seconds == 0.0 => Some("nobody reads that of a worker that dies"),
+        None if MOVED.contains(&pass.load.as_str()) => Some("moved in the middle of the work"),
+        None => None,
+    }
+}
+
+/// Loads whose work is moved from one core to another between two readings.
+const MOVED: [&str; 2] = [Load::Migrated.name(), Load::Unpinned.name()];
+
+/// The most telling loads first. Alone a core reaches its highest clock, and all together they are hottest and have the least
+/// voltage to spare: between these two lies what the other loads do. Then the work that crashes at home. The order is a fixed one, not
+/// that of the times: cores whose times are nearly the same must say the same in the same order, or they cannot say it together.
+const TELLING: [&str; 3] = [Load::Solo.name(), Load::Together.name(), Load::GpuWait.name()];
+
+/// Those with errors, then those of the highest multipliers, an unmeasured clock last, the most telling load of each first.
 fn worth_saying(core: &CoreReport) -> Vec<&Pass> {
     let of_load = |load: &str| -> f64 { core.passes.iter().filter(|p| p.load == load).map(|p| p.seconds).sum() };
     let (bad, good): (Vec<&Pass>, Vec<&Pass>) =
         core.passes.iter().filter(|pass| pass.load != PRE_PASS || pass.findings > 0).partition(|p| p.findings > 0);
-    let good = good.into_iter().filter(|pass| pass.seconds >= BLIP * of_load(&pass.load));
+    let mut good: Vec<&Pass> = good.into_iter().filter(|pass| pass.seconds >= BLIP * of_load(&pass.load)).collect();
+    let telling = |load: &str| TELLING.iter().position(|other| *other == load).unwrap_or(TELLING.len());
+    good.sort_by_key(|pass| (Reverse(pass.multiplier), telling(&pass.load)));
     bad.into_iter().chain(good).take(SENTENCES).collect()
 }
 
@@ -141,6 +170,27 @@ mod tests {
         assert!(text.contains("every 40 s or"), "the least that was done, 120 s, holds for all: {text}");
         assert!(text.contains("every 6.7 min or"), "{text}");
         assert!(text.contains("7 errors in 41 s: one every 5.9 s"), "{text}");
+    }
+
+    #[test]
+    fn the_most_telling_loads_are_said_first_and_an_unmeasured_clock_last() {
+        let loads = ["bursts", "gpu-wait", "hop-migrated", "solo", "together"];
+        let at = |multiplier| loads.map(|load| (multiplier, load, 120.0, 0));
+        let text = lines(&report(1, |_| [at(Some(57)), at(Some(60))].concat()));
+        let said: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix("At ")?.split(':').next()).collect();
+        assert_eq!(said, ["60x, solo", "60x, together", "60x, gpu-wait", "60x, bursts"]);
+        let text = lines(&report(1, |_| [&at(None)[2..], &[(Some(57), "active-2", 9.0, 0)][..]].concat()));
+        let said: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix("At ")?.split(':').next()).collect();
+        let unmeasured = ["an unmeasured clock, solo", "an unmeasured clock, together"];
+        assert_eq!(said[..3], ["57x, active-2", unmeasured[0], unmeasured[1]], "{text}");
+        assert!(text.contains("At an unmeasured clock (moved in the middle of the work), hop-migrated:"), "{text}");
+        let crashed = lines(&report(1, |_| vec![(None, "solo", 0.0, 1)]));
+        assert!(
+            crashed.contains("At an unmeasured clock (nobody reads that of a worker that dies), solo: 1"),
+            "{crashed}"
+        );
     }
 
     #[test]

@@ -112,7 +112,9 @@ pub fn sentence(report: &Report) -> String {
         }
         0 => match never_at_top(report) {
             Some(never) => format!("{drill}NO ERRORS{}. {never}", lasted(report)),
-            None => format!("{drill}NO ERRORS{}: every core tested computed correctly.", lasted(report)),
+            None => {
+                format!("{drill}NO ERRORS{}: every core tested computed correctly.{}", lasted(report), checked(report))
+            }
         },
         _ if !unproven.is_empty() && report.ended.is_some() => format!(
             "{drill}NOT PROVEN: {} missed the multiplier expected of {}; no errors.",
@@ -121,6 +123,20 @@ pub fn sentence(report: &Report) -> String {
         ),
         _ if report.ended.is_none() => format!("{drill}UNFINISHED: the run has not come to its end; no errors so far."),
         _ => format!("{drill}UNDECIDED: not every core could be tested; no errors on the others."),
+    }
+}
+
+/// ` Checked: 12 s of each.`: how long a run lasted says little of how long its work was checked.
+fn checked(report: &Report) -> String {
+    let times = report.cores.iter().filter(|core| core.checked.iterations > 0).map(|core| core.checked.cpu_s);
+    let times: Vec<f64> = times.filter(|&seconds| seconds > 0.0).collect();
+    let (least, most) =
+        (times.iter().copied().fold(f64::INFINITY, f64::min), times.iter().copied().fold(0.0, f64::max));
+    match times.len() {
+        0 => String::new(),
+        1 => format!(" Checked: {} of it.", duration(least)),
+        _ if duration(least) == duration(most) => format!(" Checked: {} of each.", duration(least)),
+        _ => format!(" Checked: at least {} of each.", duration(least)),
     }
 }
 
@@ -429,6 +445,23 @@ mod tests {
         let (at, reason) = ("2026-01-01T00:00:30Z".to_owned(), LossReason::Interrupted);
         report.interruptions.push(Interruption { at, reason, why: None, load: None, kernel: None, cores: vec![] });
         assert!(sentence(&report).starts_with("NO ERRORS in 2 sessions: "), "{}", sentence(&report));
+    }
+
+    #[test]
+    fn the_headline_says_how_long_each_core_was_checked() {
+        let mut report = super::super::tests::report(3, |_| vec![]);
+        let lead = "NO ERRORS in 1:02: every core tested computed correctly.";
+        for (seconds, said) in [
+            ([0.0, 0.0, 0.0], ""),
+            ([12.0, 0.0, 0.0], " Checked: 12 s of it."),
+            ([45.0, 45.2, 0.0], " Checked: 45 s of each."),
+            ([12.0, 40.0, 45.0], " Checked: at least 12 s of each."),
+        ] {
+            for (core, seconds) in report.cores.iter_mut().zip(seconds) {
+                (core.checked.cpu_s, core.checked.iterations) = (seconds, u64::from(seconds > 0.0));
+            }
+            assert_eq!(sentence(&report), format!("{lead}{said}"));
+        }
     }
 
     #[test]
