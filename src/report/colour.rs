@@ -3,7 +3,7 @@
 use console::Style;
 
 /// Verdicts, and their colour.
-const VERDICTS: [(&str, Colour); 12] = [
+const VERDICTS: [(&str, Colour); 13] = [
     ("NO ERRORS", Colour::Good),
     ("PASS", Colour::Good),
     ("BETTER", Colour::Good),
@@ -13,6 +13,7 @@ const VERDICTS: [(&str, Colour); 12] = [
     ("SUSPECT", Colour::Open),
     ("NOT PROVEN", Colour::Open),
     ("NOT-PROVEN", Colour::Open),
+    ("NOT COMPARABLE", Colour::Open),
     ("UNDECIDED", Colour::Open),
     ("UNFINISHED", Colour::Open),
     ("NO VERDICT", Colour::Open),

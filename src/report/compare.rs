@@ -61,6 +61,8 @@ pub struct CorePair {
     pub b: Option<CoreSide>,
     /// Of the second against the first.
     pub change: Change,
+    /// Whether the evidence became less or more, where nothing else tells the two apart; null elsewhere.
+    pub proven: Option<Proven>,
     /// In words.
     pub why: String,
 }
@@ -92,7 +94,7 @@ pub struct CoreSide {
 pub enum Change {
     /// Nothing that the evidence could tell.
     Same,
-    /// Not tested in one of them.
+    /// Not tested in one of them, or not by the same work.
     Unknown,
     /// It does not err any more, more seldom, or is proven higher.
     Better,
@@ -112,6 +114,54 @@ impl Change {
     }
 }
 
+/// What became of the evidence of a core that never erred. Less of it is no fault of the core's: what was asked to be proven, and
+/// how long there was for it, is no change of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proven {
+    /// It passed, and is not proven now.
+    Less,
+    /// It was not proven, and passes now.
+    More,
+}
+
+impl Proven {
+    fn of(a: &CoreSide, b: &CoreSide) -> Option<Self> {
+        match (a.verdict, b.verdict) {
+            _ if a.findings + b.findings > 0 => None,
+            (CoreVerdict::Pass, CoreVerdict::NotProven) => Some(Self::Less),
+            (CoreVerdict::NotProven, CoreVerdict::Pass) => Some(Self::More),
+            _ => None,
+        }
+    }
+}
+
+impl CorePair {
+    fn of(name: &str, [a, b]: [Option<CoreSide>; 2], other_work: Option<&str>) -> Self {
+        let (change, why) = match other_work {
+            Some(why) if a.is_some() && b.is_some() => (Change::Unknown, why.to_owned()),
+            _ => judge(a.as_ref(), b.as_ref()),
+        };
+        let both = a.as_ref().zip(b.as_ref()).filter(|_| change == Change::Same);
+        let proven = both.and_then(|(a, b)| Proven::of(a, b));
+        Self { name: name.to_owned(), a, b, change, proven, why }
+    }
+
+    /// `less proven`, `worse`.
+    fn word(&self) -> &'static str {
+        match self.proven {
+            Some(Proven::Less) => "less proven",
+            Some(Proven::More) => "more proven",
+            None => self.change.name(),
+        }
+    }
+
+    /// Whether there is anything to be said of it besides.
+    fn needs_words(&self) -> bool {
+        self.change != Change::Same || self.proven.is_some()
+    }
+}
+
 impl Comparison {
     /// Of two reports.
     pub fn of(a: &Report, b: &Report) -> Self {
@@ -123,11 +173,9 @@ impl Comparison {
         let find = |report: &Report, names: &[String], name: &String| {
             names.iter().position(|other| other == name).map(|at| CoreSide::of(&report.cores[at]))
         };
-        let pair = |name: &String| {
-            let (in_a, in_b) = (find(a, &of_a, name), find(b, &of_b, name));
-            let (change, why) = judge(in_a.as_ref(), in_b.as_ref());
-            CorePair { name: name.clone(), a: in_a, b: in_b, change, why }
-        };
+        let other_work = other_work(a, b);
+        let pair =
+            |name: &String| CorePair::of(name, [find(a, &of_a, name), find(b, &of_b, name)], other_work.as_deref());
         let cores: Vec<CorePair> = all.map(pair).collect();
         let change = cores.iter().map(|core| core.change).max().unwrap_or(Change::Same);
         Self {
@@ -135,7 +183,10 @@ impl Comparison {
             a: Side::of(a),
             b: Side::of(b),
             change,
-            summary: summary(&cores),
+            summary: match other_work {
+                Some(why) => format!("NOT COMPARABLE: {why}."),
+                None => summary(&cores),
+            },
             differences: differences(a, b),
             cores,
         }
@@ -159,13 +210,12 @@ impl Comparison {
                     |side| [side.verdict_text(), duration_or_none(side.seconds), side.findings.to_string()],
                 ));
             }
-            row.push(core.change.name().to_owned());
+            row.push(core.word().to_owned());
             table.add_row(row);
         }
         out.extend(table.lines().map(|line| format!(" {}\n", line.trim_end())));
-        for core in self.cores.iter().filter(|core| !matches!(core.change, Change::Same)) {
-            let _ =
-                writeln!(out, "{}", wrapped(&format!(" {} {}: {}", core.name, core.change.name(), core.why), "   "));
+        for core in self.cores.iter().filter(|core| core.needs_words()) {
+            let _ = writeln!(out, "{}", wrapped(&format!(" {} {}: {}", core.name, core.word(), core.why), "   "));
         }
         for difference in &self.differences {
             let _ = writeln!(out, "{}", wrapped(&format!(" note: {difference}"), "   "));
@@ -195,8 +245,8 @@ impl Comparison {
                     None => write!(out, " - | - | - |"),
                 };
             }
-            let why = if core.change == Change::Same { String::new() } else { format!(": {}", escaped(&core.why)) };
-            let _ = writeln!(out, " {}{why} |", core.change.name());
+            let why = if core.needs_words() { format!(": {}", escaped(&core.why)) } else { String::new() };
+            let _ = writeln!(out, " {}{why} |", core.word());
         }
         out.push('\n');
         for (letter, side) in [("A", &self.a), ("B", &self.b)] {
@@ -284,7 +334,6 @@ fn judge(a: Option<&CoreSide>, b: Option<&CoreSide>) -> (Change, String) {
     }
     if sound(a) && sound(b) {
         let of = |side: &CoreSide| format!("{} ({} checked)", side.verdict.name(), duration_or_none(side.seconds));
-        // What was asked to be proven, and how long there was for it, is no change of the core.
         return (Change::Same, format!("no errors: {}, {} before", of(b), of(a)));
     }
     let rank = |verdict| matches!(verdict, CoreVerdict::Pass);
@@ -295,7 +344,32 @@ fn judge(a: Option<&CoreSide>, b: Option<&CoreSide>) -> (Change, String) {
     }
 }
 
+/// Why the work of two runs is not alike, so that errors in one of them say nothing of the other.
+fn other_work(a: &Report, b: &Report) -> Option<String> {
+    let work = |report: &Report| match report.profile.as_str() {
+        "exec" => "a program of the user's",
+        "tune" => "oddcore's own work at capped clocks",
+        _ => "oddcore's own work",
+    };
+    let (of_a, of_b) = (work(a), work(b));
+    (of_a != of_b).then(|| format!("A is {of_a}, B {of_b}"))
+}
+
+/// What became of the cores, and of whom there is less or more evidence.
 fn summary(cores: &[CorePair]) -> String {
+    let proven = |which: Proven, word: &str| {
+        let names = cores.iter().filter(|core| core.proven == Some(which)).map(|core| core.name.clone());
+        let names: Vec<String> = names.collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" {word} proven: {}.", crate::machine::name_ranges(&names))
+        }
+    };
+    format!("{}{}{}", changes(cores), proven(Proven::Less, "Less"), proven(Proven::More, "More"))
+}
+
+fn changes(cores: &[CorePair]) -> String {
     let names = |change: Change| -> Vec<String> {
         cores.iter().filter(|core| core.change == change).map(|core| core.name.clone()).collect()
     };
@@ -397,6 +471,45 @@ mod tests {
             assert!(core.why.contains(why), "{}", core.why);
             assert_eq!(comparison.change, change);
         }
+    }
+
+    #[test]
+    fn less_evidence_is_told_and_is_nothing_worse() {
+        use CoreVerdict::{Fail, NotProven, Pass};
+        let (pass, unproven) = (|| one(Pass, 57, 3600.0, 0), || one(NotProven, 57, 60.0, 0));
+        for (a, b, proven, word) in [
+            (pass(), unproven(), Some(Proven::Less), "Less proven: C0."),
+            (unproven(), pass(), Some(Proven::More), "More proven: C0."),
+            (pass(), pass(), None, "could tell."),
+            // Of these something else tells more.
+            (one(Pass, 60, 60.0, 0), unproven(), None, "WORSE: C0."),
+            (one(Fail, 57, 41.0, 1), unproven(), None, "could tell."),
+        ] {
+            let comparison = Comparison::of(&a, &b);
+            assert_eq!(comparison.cores[0].proven, proven);
+            assert!(comparison.summary.contains(word), "{}", comparison.summary);
+        }
+        let text = Comparison::of(&pass(), &unproven()).text();
+        let want = "NO CHANGE that the evidence could tell. Less proven: C0.
+ A  made-up  quick  pass
+ B  made-up  quick  pass
+  core  A          checked  errors  B           checked  errors  change
+  C0    PASS @57x  1 h      0       NOT-PROVEN  1 min    0       less proven
+ C0 less proven: no errors: not-proven (1 min checked), pass (1 h checked)
+   before
+";
+        assert_eq!(text, want);
+    }
+
+    #[test]
+    fn a_program_and_our_own_work_are_not_compared() {
+        let (own, mut program) = (one(CoreVerdict::Pass, 57, 60.0, 0), one(CoreVerdict::Fail, 57, 60.0, 3));
+        program.profile = "exec".into();
+        let comparison = Comparison::of(&own, &program);
+        assert_eq!((comparison.change, comparison.cores[0].change), (Change::Unknown, Change::Unknown));
+        let why = "A is oddcore's own work, B a program of the user's";
+        assert_eq!((comparison.summary, comparison.cores[0].why.as_str()), (format!("NOT COMPARABLE: {why}."), why));
+        assert_eq!(Comparison::of(&program, &program).change, Change::Same);
     }
 
     #[test]
