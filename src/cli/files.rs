@@ -69,7 +69,8 @@ impl Files {
     pub fn finish(&self, outcome: &Outcome, folder: &Path) -> Result<(), CliError> {
         if let Some(report) = TuneReport::of(outcome) {
             self.refuse_forms(OF_A_TUNING)?;
-            return self.json.finish(&report, &(report.render() + &again(&report.run, folder)));
+            let shown = TuneReport::on_screen(outcome, elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
+            return self.json.finish(&report, &(shown.render() + &again(&report.run, folder)));
         }
         let report = Report::of(outcome).expect("a run has an opening record");
         let table = match self.args.format {
@@ -127,7 +128,7 @@ fn again(run: &str, folder: &Path) -> String {
 }
 
 /// The folder of runs that a run's folder lies in, where that is not the usual one, in which a run is found by its id.
-fn elsewhere(folder: &Path) -> Option<String> {
+pub fn elsewhere(folder: &Path) -> Option<String> {
     let runs = folder.parent()?;
     let usual = journal::runs_folder(None).is_ok_and(|usual| runs == usual);
     (!usual).then(|| runs.display().to_string())

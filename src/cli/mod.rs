@@ -22,11 +22,15 @@ mod tune;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 
 use crate::{
     machine::{clock_model, parse_cpu_list},
     platform::{self, Priority},
+    report::given::word as shell_word,
     worker,
 };
 
@@ -173,16 +177,47 @@ struct WorkerArgs {
 
 /// Reads the command line; help and the version are printed, and end the program.
 pub fn parse() -> Result<Cli, CliError> {
-    Cli::try_parse().map_err(|error| if error.use_stderr() { CliError::Usage(one_line(&error)) } else { error.exit() })
+    Cli::try_parse().map_err(|error| if error.use_stderr() { refusal(&error) } else { error.exit() })
 }
 
-/// A refusal of clap's as one of ours: without its usage, and in one line.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
+/// A refusal of clap's as one of ours.
+fn refusal(error: &clap::Error) -> CliError {
+    let given: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    CliError::Usage(one_line(&error.to_string(), meant(error, &given).as_deref()))
+}
+
+/// In one line and without the usage; with the command that was meant, where that is known, instead of what clap guesses.
+fn one_line(text: &str, meant: Option<&str>) -> String {
     let what = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let said: Vec<&str> = what.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = what.map(str::trim).filter(|line| !line.is_empty());
+    let (tips, said): (Vec<&str>, Vec<&str>) = said.partition(|line| line.starts_with("tip:"));
     let said = said.join(" ");
-    format!("{}; --help says more", said.strip_prefix("error: ").unwrap_or(&said))
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    match meant {
+        Some(command) => format!("{said}; is this meant: {command}"),
+        None => [&[said][..], &tips, &["--help says more"]].concat().join("; "),
+    }
+}
+
+/// The command that somebody meant who named a profile without its option, or a program for `exec` without what parts it from our
+/// own options.
+fn meant(error: &clap::Error, given: &[String]) -> Option<String> {
+    let of = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    let word = of(ContextKind::InvalidArg).or_else(|| of(ContextKind::InvalidSubcommand))?;
+    let at = given.iter().position(|arg| arg == word)?;
+    let command = |words: &[&[String]]| words.concat().iter().map(|arg| shell_word(arg)).collect::<Vec<_>>().join(" ");
+    if given[0] == "exec" && at > 0 && !word.starts_with('-') {
+        return Some(format!("oddcore {}", command(&[&given[..at], &["--".to_owned()], &given[at..]])));
+    }
+    let in_run = given[0] == "run" && at > 0;
+    let before = if in_run { &given[1..at] } else { &given[..at] };
+    let is_profile = matches!(word, "quick" | "standard" | "overnight") || word.ends_with(".toml");
+    let words = ["run", "--profile", word].map(str::to_owned);
+    let said = || format!("oddcore {}", command(&[&words, before, &given[at + 1..]]));
+    (is_profile && (in_run || at == 0 || given[0].starts_with('-'))).then(said)
 }
 
 /// Runs the command that was asked for; the exit code, or an error for exit code 2.

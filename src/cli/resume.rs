@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    files::{Files, OF_A_TUNING},
+    files::{Files, OF_A_TUNING, elsewhere},
     picture,
     run::PlaceArgs,
     run::read_machine,
@@ -23,6 +23,7 @@ use crate::{
     machine::{Machine, name, traces},
     plan::{SECONDS_MAX, Tuning},
     platform,
+    report::given::word,
     supervisor::{
         SoFar,
         aftermath::{self, AftermathError, Found},
@@ -153,7 +154,8 @@ pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError
     let Ok(mut found) = aftermath::open(&folder, Duration::ZERO) else { return Ok(()) };
     if let Some(loss) = settle(&folder, &mut found, place.root.as_deref())? {
         let id = &found.run.run;
-        let on = if found.run.drill { String::new() } else { format!(" Go on with it: oddcore resume {id}") };
+        let runs = elsewhere(&folder).map(|runs| format!(" --runs {}", word(&runs))).unwrap_or_default();
+        let on = if found.run.drill { String::new() } else { format!(" Go on with it: oddcore resume {id}{runs}") };
         say(&format!("The last run, {id}, did not end: {}.{}{on}", loss.why, suspects(&found, &loss)));
     }
     Ok(())

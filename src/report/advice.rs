@@ -220,7 +220,7 @@ fn settings(machine: &Machine) -> Option<&'static str> {
 fn next(outcome: &Outcome, run: &RunStarted, given: &Given<'_>, (suspects, unproven): (&[u32], &[u32])) -> String {
     match outcome.exit_code() {
         0 => worth(outcome, run, given),
-        _ if outcome.ended.is_none() => unfinished(run, given),
+        _ if outcome.ended.is_none() => unfinished(outcome, run, given),
         _ if !suspects.is_empty() && run.plan.command().is_some() => {
             format!("Not enough to blame a core. Longer: {}", program_again(run, given, 1).unwrap_or_default())
         }
@@ -238,8 +238,12 @@ fn next(outcome: &Outcome, run: &RunStarted, given: &Given<'_>, (suspects, unpro
 }
 
 /// How to go on.
-fn unfinished(run: &RunStarted, given: &Given<'_>) -> String {
+fn unfinished(outcome: &Outcome, run: &RunStarted, given: &Given<'_>) -> String {
     let again = format!("oddcore resume {}{}", run.run, given.runs());
+    // Who interrupted it knows that it is not running.
+    if outcome.standing.settled {
+        return format!("The run was cut short. Go on with it: {again}");
+    }
     format!("The run has not ended. If it is not running any more, go on with it: {again}")
 }
 
@@ -456,6 +460,19 @@ mod tests {
         assert_eq!(Report::of(&outcome).expect("a report").advice, [night]);
         let on_screen = Report::on_screen(&outcome, Some("runs")).expect("a report");
         assert_eq!(on_screen.advice, [format!("{night} --runs runs")]);
+    }
+
+    #[test]
+    fn who_interrupted_a_run_is_not_asked_whether_it_is_running() {
+        let mut outcome = outcome(vec![work(0, 9), work(1, 9)]);
+        let run = outcome.run.as_ref().expect("opened").run.clone();
+        let advice = |outcome: &Outcome, runs| Report::on_screen(outcome, runs).expect("a report").advice;
+        let open = format!("The run has not ended. If it is not running any more, go on with it: oddcore resume {run}");
+        assert_eq!(advice(&outcome, None), [open]);
+        outcome.apply(&Record::Interrupted { at: "2026-01-01T00:00:00Z".into(), why: None });
+        let cut = format!("The run was cut short. Go on with it: oddcore resume {run}");
+        assert_eq!(advice(&outcome, None), [cut.clone()]);
+        assert_eq!(advice(&outcome, Some("/my runs")), [format!("{cut} --runs '/my runs'")]);
     }
 
     #[test]

@@ -61,15 +61,15 @@ impl<'a> Given<'a> {
     /// asks for less. One of the user's own asks for what the standard profile asks for.
     pub fn bar(&self) -> &'static str {
         match self.run.profile.as_str() {
-            "quick" => "",
+            "quick" | "exec" => "",
             "overnight" => " --profile overnight",
             _ => " --profile standard",
         }
     }
 }
 
-/// A path as one word for a shell.
-fn word(path: &str) -> String {
+/// Text as one word for a shell.
+pub fn word(path: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:,=@%".contains(c) || cfg!(windows) && c == '\\';
     if !path.is_empty() && path.chars().all(plain) {
         path.to_owned()

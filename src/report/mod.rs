@@ -7,7 +7,7 @@ pub mod compare;
 mod diagnosis;
 pub mod doctor;
 pub mod fleet;
-mod given;
+pub mod given;
 pub mod html;
 mod inside;
 pub mod junit;

@@ -17,7 +17,7 @@ use crate::{
     machine::{Machine, name},
     plan::{self, Plan, Request, Step},
     supervisor::seams::View,
-    verdict::{Amendment, Finding, Outcome, duration},
+    verdict::{Amendment, Finding, Hex, Outcome, duration},
     worker::protocol::Progress,
 };
 use lines::{CoreLine, header, total};
@@ -210,13 +210,13 @@ impl View for Screen {
     fn amended(&mut self, finding: &Finding, by: &Amendment) {
         if let Some(place) = &by.place {
             self.line(&format!(
-                "  {}: {} at {:?}: want {} got {} xor {:#x}, {} wrong in all",
+                "  {}: {} at {:?}: want {} got {} xor {}, {} wrong in all",
                 self.name(finding.core),
                 place.stage,
                 place.element,
                 place.expected,
                 place.actual,
-                place.expected.0 ^ place.actual.0,
+                Hex(place.expected.0 ^ place.actual.0).as_wide_as([place.expected, place.actual]),
                 place.wrong_elements
             ));
         }

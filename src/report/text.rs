@@ -415,6 +415,7 @@ pub fn finding_lines(report: &Report, finding: &Finding) -> String {
     }
     let _ = write!(out, ", {:.1} s in", finding.seconds_in);
     if let (Some(expected), Some(actual), Some(xor)) = (finding.expected, finding.actual, finding.xor) {
+        let xor = xor.as_wide_as([expected, actual]);
         let _ = write!(out, "\n   want {expected} got {actual} xor {xor} at {:?}", finding.element);
         if let Some(wrong) = finding.wrong_elements {
             let _ = write!(out, ", {wrong} wrong in all");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Spread, build::spread, text::wrapped};
+use super::{Spread, build::spread, given::Given, text::wrapped};
 use crate::{
     journal::record::RunStarted,
     machine::Core,
@@ -123,6 +123,11 @@ pub struct ProbeReport {
 impl TuneReport {
     /// The report of an outcome; `None` if it is not a tuning's.
     pub fn of(outcome: &Outcome) -> Option<Self> {
+        Self::on_screen(outcome, None)
+    }
+
+    /// The same for a screen of the machine that keeps the run, in this folder of runs if that is not the usual one.
+    pub fn on_screen(outcome: &Outcome, runs: Option<&str>) -> Option<Self> {
         let (run, tuning) = (outcome.run.as_ref()?, tuning(outcome)?);
         let cores: Vec<TunedCore> = tuning.ladders.iter().filter_map(|ladder| tuned(outcome, run, ladder)).collect();
         Some(Self {
@@ -137,7 +142,7 @@ impl TuneReport {
             interruptions: outcome.interruptions.clone(),
             capped: outcome.tuned.caps.is_some(),
             notes: outcome.notes.clone(),
-            advice: advice(outcome, run, &cores),
+            advice: advice(outcome, run, &cores, runs),
             cores,
         })
     }
@@ -245,7 +250,7 @@ fn sentence(outcome: &Outcome, core: &Core, ladder: &Ladder, known: &Known) -> S
     parts.join("; ")
 }
 
-fn advice(outcome: &Outcome, run: &RunStarted, cores: &[TunedCore]) -> Vec<String> {
+fn advice(outcome: &Outcome, run: &RunStarted, cores: &[TunedCore], runs: Option<&str>) -> Vec<String> {
     if run.drill {
         return vec!["This was a model: it says nothing about the machine.".into()];
     }
@@ -262,7 +267,8 @@ fn advice(outcome: &Outcome, run: &RunStarted, cores: &[TunedCore]) -> Vec<Strin
         });
     }
     if outcome.ended.is_none() {
-        advice.push(format!("The tuning has not ended. Go on with it: oddcore resume {}", run.run));
+        let runs = Given::of(run, runs).runs();
+        advice.push(format!("The tuning has not ended. Go on with it: oddcore resume {}{runs}", run.run));
     }
     if advice.is_empty() {
         advice.push(

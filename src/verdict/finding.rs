@@ -6,6 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Hex(pub u64);
 
+impl Hex {
+    /// With as many digits as the longer of two others has: what they differ in, bit below bit.
+    pub fn as_wide_as(self, [one, other]: [Self; 2]) -> String {
+        let digits = format!("{:x}", one.0.max(other.0)).len();
+        format!("{:#0width$x}", self.0, width = digits + 2)
+    }
+}
+
 impl std::fmt::Display for Hex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:#x}", self.0)
@@ -301,5 +309,13 @@ pub(crate) mod tests {
             source: Some(crate::worker::protocol::Source::Golden),
             ..Finding::blank(core, class, "solo".into(), 1.0)
         }
+    }
+
+    #[test]
+    fn what_differs_is_as_wide_as_that_which_does() {
+        let values = [Hex(0xbf2e_4c00), Hex(0xb88e_8c00)];
+        assert_eq!(Hex(0x07a0_c000).as_wide_as(values), "0x07a0c000");
+        assert_eq!(Hex(0x8000).as_wide_as([Hex(0x2a), Hex(0x802a)]), "0x8000");
+        assert_eq!(Hex(0).as_wide_as([Hex(0); 2]), "0x0");
     }
 }

@@ -57,7 +57,20 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["run", "--priority", "x"][..], "invalid value 'x' for '--priority <CLASS>' [possible values: normal"),
         (&["merge"], "required arguments were not provided: <FILE|DIR>..."),
         (&["merge", "--rums", "x"], "unexpected argument '--rums'"),
-        (&["rn"], "unrecognized subcommand 'rn' tip:"),
+        (&["rn"], "unrecognized subcommand 'rn'; tip:"),
+        (&["run", "--fo", "9s"], "'--fo' found; tip: a similar argument exists: '--for'; --help says more"),
+        (
+            &["run", "overnight"],
+            "unexpected argument 'overnight' found; is this meant: oddcore run --profile overnight",
+        ),
+        (&["overnight"], "is this meant: oddcore run --profile overnight"),
+        (&["--cores", "0", "standard", "--for", "9s"], "oddcore run --profile standard --cores 0 --for 9s"),
+        (&["run", "my night.toml"], "is this meant: oddcore run --profile 'my night.toml'"),
+        (
+            &["exec", "python3", "x.py"],
+            "unexpected argument 'python3' found; is this meant: oddcore exec -- python3 x.py",
+        ),
+        (&["exec", "--for", "9s", "sh", "-c", "a b"], "is this meant: oddcore exec --for 9s -- sh -c 'a b'"),
         (&["run", "--seed", "x"], "a seed is a whole number"),
         (&["run", "--morning", "7 am"], "not a time of day; write 07:00, or off"),
         (&["exec", "--times", "3", "--for", "9s", "--", "true"], "cannot be used with"),
@@ -109,6 +122,10 @@ fn a_report_ends_in_the_command_that_shows_it_again() {
         let output = oddcore(state.path(), &[&common, runs].concat());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let shown = String::from_utf8(output.stdout).expect("text");
+        let unbroken = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let tonight = ["Tonight: oddcore run --profile overnight", &runs.join(" ")].join(" ");
+        assert!(unbroken.contains(tonight.trim_end()), "{shown}");
+        assert_eq!(unbroken.contains(" --runs "), !runs.is_empty(), "{shown}");
         let (_, command) = shown.trim_end().rsplit_once("Again: oddcore ").expect("the last line");
         let again = oddcore(state.path(), &command.split(' ').collect::<Vec<_>>());
         assert_eq!(String::from_utf8(again.stdout).expect("text"), shown, "{command}");
