@@ -39,7 +39,7 @@ pub fn cores(report: &Report) -> Markup {
                             @if asked { th scope="col" { "expect" } }
                             th scope="col" { "tested at" br; span.small { "scalar / AVX2" } }
                             th.number scope="col" { "clock" }
-                            th.number scope="col" { "checks" }
+                            th.number scope="col" { "iterations" }
                             th.number scope="col" { "operations" }
                             th scope="col" { "CPUs" }
                         }
