@@ -29,8 +29,8 @@ use clap::{
 
 use crate::{
     machine::{clock_model, parse_cpu_list},
+    plan::shell_word,
     platform::{self, Priority},
-    report::given::word as shell_word,
     worker,
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     journal::record::RunStarted,
     machine::format_cpu_list,
-    plan::{Expected, Plan},
+    plan::{Expected, Plan, shell_word},
 };
 
 /// A run's options for the command after it.
@@ -48,13 +48,13 @@ impl<'a> Given<'a> {
 
     /// ` --image photo.png --runs DIR`: what says nothing of cores.
     pub fn kept(&self) -> String {
-        let images = self.run.images.iter().map(|path| format!(" --image {}", word(path)));
+        let images = self.run.images.iter().map(|path| format!(" --image {}", shell_word(path)));
         images.chain([self.runs()]).collect()
     }
 
     /// ` --runs DIR`.
     pub fn runs(&self) -> String {
-        self.runs.map_or_else(String::new, |runs| format!(" --runs {}", word(runs)))
+        self.runs.map_or_else(String::new, |runs| format!(" --runs {}", shell_word(runs)))
     }
 
     /// The profile by which a multiplier counts as proven as it does in this run: without one it would be the quick profile, which
@@ -65,16 +65,6 @@ impl<'a> Given<'a> {
             "overnight" => " --profile overnight",
             _ => " --profile standard",
         }
-    }
-}
-
-/// Text as one word for a shell.
-pub fn word(path: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:,=@%".contains(c) || cfg!(windows) && c == '\\';
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
     }
 }
 
@@ -92,7 +82,7 @@ mod tests {
         asked(&mut run).expect = [(0, 57), (1, 57), (2, 60), (3, 57)].map(at).to_vec();
         run.cores = vec![0];
         let given = Given::of(&run, Some("/runs of mine"));
-        let images = r" --image '/home/a b/it'\''s.png' --image /p.png";
+        let images = r#" --image "/home/a b/it's.png" --image /p.png"#;
         assert_eq!(given.all(), format!(" --cores 0 --expect 2=60x,0-1,3=57x{images} --runs '/runs of mine'"));
         assert_eq!(given.expect(|core| core == 2), " --expect 2=60x");
         let bars = ["quick", "overnight", "standard", "my-night"].map(|profile| {
