@@ -208,15 +208,16 @@ mod assembly {
         #[inline(always)]
         fn upper_half(table: &Table<'_>, x: u64) -> u64 {
             let mut x = x;
+            // Both halves of the product together are the state again, so that no bit of either can be wrong unseen.
             // SAFETY: the upper half of a product with the length of the table is below that length.
             unsafe {
                 asm!(
-                    "mov rax, {x}",
                     "mul {entries}",
-                    "imul {x}, {multiplier}",
-                    "add {x}, [{table} + rdx * 8]",
-                    x = inout(reg) x, multiplier = in(reg) MULTIPLIER, entries = in(reg) table.words.len(),
-                    table = in(reg) table.words.as_ptr(), out("rax") _, out("rdx") _,
+                    "shrd rax, rdx, cl",
+                    "imul rax, {multiplier}",
+                    "add rax, [{table} + rdx * 8]",
+                    inout("rax") x, multiplier = in(reg) MULTIPLIER, entries = in(reg) table.words.len(),
+                    in("cl") table.bits as u8, table = in(reg) table.words.as_ptr(), out("rdx") _,
                     options(pure, readonly, nostack),
                 );
             }

@@ -36,8 +36,9 @@ impl<const BITS: usize> Units for Instructions<BITS> {
             let results = [
                 by_64(n & (d - 1), n, d),
                 signed_64(0, (n as i64 >> 1) as u64, d),
-                by_32((n & (d - 1)) & 0xffff_ffff, n, d),
-                signed_32(0, (n as i32 >> 1) as u64, d),
+                // No upper halves: nobody would see what is wrong in those.
+                by_32((n & (d - 1)) & 0xffff_ffff, n & 0xffff_ffff, d),
+                signed_32(0, u64::from((n as i32 >> 1) as u32), d),
             ];
             for (n, (quotient, remainder)) in results.into_iter().enumerate() {
                 sums[0][n] = sums[0][n].rotate_left(1) ^ quotient;
