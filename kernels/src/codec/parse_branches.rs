@@ -5,6 +5,7 @@
 //! all that is in it, in order, by a stack, and of its end; then the tokens read and the depth at the end, both counted. What a text lacks is zero.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{PLAIN, text};
 use crate::{
@@ -65,24 +66,27 @@ impl Staged for ParseBranches {
     fn run(&mut self, token: IsaToken, input: &[u8], call: &mut Call<'_, u64>) {
         let IsaToken::Scalar = token else { no_such_variant(Self::NAME, token) };
         let tokens = call.enter(0, self.tokens);
-        tokens.fill(0);
         let mut scanner = Scanner { text: input, at: 0 };
         let mut read = 0;
         while let (Some(token), Some(to)) = (scanner.next(), tokens.get_mut(read)) {
             *to = token;
             read += 1;
         }
+        tokens[read..].fill(0);
         call.strike(tokens);
 
         let numbers = call.enter(1, self.tokens);
-        numbers.fill(0);
         let mut scanner = Scanner { text: input, at: 0 };
         for (number, token) in numbers.iter_mut().zip(&*tokens) {
-            let Some((from, to)) = scanner.skip() else { break };
-            if token & 0xff == u64::from(NUMBER) {
-                let text = core::str::from_utf8(&input[from..to]).ok();
-                *number = text.and_then(|text| text.parse::<f64>().ok()).map_or(1, f64::to_bits);
-            }
+            *number = match scanner.next_in_place() {
+                None => 0,
+                Some((_, again)) if again != *token => READ_OTHERWISE,
+                Some((place, _)) if token & 0xff == u64::from(NUMBER) => {
+                    let text = core::str::from_utf8(&input[place]).ok();
+                    text.and_then(|text| text.parse::<f64>().ok()).map_or(1, f64::to_bits)
+                }
+                Some(_) => 0,
+            };
         }
         call.strike(numbers);
 
@@ -98,6 +102,8 @@ impl Staged for ParseBranches {
 const NUMBER: u8 = b'0';
 /// A byte where no token may begin, or a token that breaks off.
 const WRONG: u8 = b'?';
+/// In place of a number, where the second reading of a token gave another than the first.
+const READ_OTHERWISE: u64 = 2;
 
 /// Reads token after token.
 struct Scanner<'a> {
@@ -127,14 +133,14 @@ impl Scanner<'_> {
         Some(digest << 8 | u64::from(kind))
     }
 
-    /// Where the next token begins and ends.
-    fn skip(&mut self) -> Option<(usize, usize)> {
+    /// The same, and where it is.
+    fn next_in_place(&mut self) -> Option<(Range<usize>, u64)> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b':')) {
             self.at += 1;
         }
         let from = self.at;
-        self.token()?;
-        Some((from, self.at))
+        let token = self.next()?;
+        Some((from..self.at, token))
     }
 
     fn token(&mut self) -> Option<(u8, u64)> {
@@ -281,9 +287,9 @@ mod tests {
             assert!(tokens.iter().all(|token| *token as u8 != WRONG), "{text}");
             let mut scanner = Scanner { text: text.as_bytes(), at: 0 };
             for token in tokens {
-                let (from, to) = scanner.skip().expect("so many tokens");
-                let is_number = text[from..to].parse::<f64>().is_ok();
-                assert_eq!(is_number, token as u8 == NUMBER, "{}", &text[from..to]);
+                let (place, again) = scanner.next_in_place().expect("so many tokens");
+                let is_number = text[place.clone()].parse::<f64>().is_ok();
+                assert_eq!((again, is_number), (token, token as u8 == NUMBER), "{}", &text[place]);
             }
         }
     }

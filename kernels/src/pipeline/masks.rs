@@ -31,12 +31,13 @@ impl Scratch {
     pub(super) fn dilate(&mut self, token: Token, mask: &[u8], width: usize, to: &mut [u8]) {
         let height = mask.len() / width;
         resize(&mut self.row, width + 3);
-        // Nothing above and below.
         resize(&mut self.across, (height + 3) * width);
-        self.across.fill(0);
+        // Nothing above and below, left and right.
+        self.across[..BEFORE_LARGEST * width].fill(0);
+        self.across[(BEFORE_LARGEST + height) * width..].fill(0);
+        self.row.fill(0);
         let rows = self.across[BEFORE_LARGEST * width..].chunks_exact_mut(width).zip(mask.chunks_exact(width));
         for (to, from) in rows {
-            self.row.fill(0);
             self.row[BEFORE_LARGEST..][..width].copy_from_slice(from);
             perform(token, Largest { taps: from_fn(|tap| &self.row[tap..][..width]), to });
         }

@@ -19,24 +19,19 @@ pub(crate) fn paint(rng: &mut Rng, width: usize, channels: usize, samples: &mut 
             match look & 3 {
                 0 => rng.fill(block),
                 1 => {
-                    for (at, value) in block.iter_mut().enumerate() {
-                        *value = (look >> 8).wrapping_add((at * 3 + y * (look >> 16 & 7) as usize) as u64) as u8;
-                    }
+                    let first = ((look >> 8) as u8).wrapping_add((y as u8).wrapping_mul((look >> 16 & 7) as u8));
+                    block.iter_mut().zip(0u8..).for_each(|(value, at)| *value = at.wrapping_mul(3).wrapping_add(first));
                 }
                 2 => {
                     let period = (look >> 8 & 7) as usize + 1;
-                    for (at, value) in block.iter_mut().enumerate() {
-                        *value = if (at / channels / period + y / period).is_multiple_of(2) {
-                            255
-                        } else {
-                            (look >> 16) as u8 & 15
-                        };
+                    for (x, pixel) in block.chunks_exact_mut(channels).enumerate() {
+                        let is_bright = (x / period + y / period).is_multiple_of(2);
+                        pixel.fill(if is_bright { 255 } else { (look >> 16) as u8 & 15 });
                     }
                 }
                 _ => {
-                    for (at, value) in block.iter_mut().enumerate() {
-                        *value = (look >> (8 + 8 * (at % channels))) as u8;
-                    }
+                    let colour = &look.to_le_bytes()[1..][..channels];
+                    block.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(colour));
                 }
             }
         }
