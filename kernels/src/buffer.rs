@@ -1,62 +1,87 @@
 //! Memory that begins at a cache line, so that no vector straddles two.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::{
     marker::PhantomData,
-    ops::{Deref, DerefMut},
+    ops::{Deref, DerefMut, Range},
 };
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 
-/// A cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
-// SAFETY: an array of bytes without padding; every pattern is valid, zero too.
-unsafe impl Zeroable for Line {}
-// SAFETY: as above.
-unsafe impl Pod for Line {}
+/// Words of a cache line.
+const LINE: usize = 8;
 
 /// Untyped memory, for whoever needs it next.
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 #[derive(Default)]
-pub(crate) struct Scratch(Vec<Line>);
+pub(crate) struct Scratch(Buffer<u8>);
 
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 impl Scratch {
     /// So many elements, whose values are what the last user left.
     pub(crate) fn room_for<T: Pod>(&mut self, len: usize) -> &mut [T] {
-        self.0.resize((len * size_of::<T>()).div_ceil(size_of::<Line>()), Line::zeroed());
-        &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
+        self.0.resize(len * size_of::<T>());
+        bytemuck::cast_slice_mut(&mut self.0)
     }
 }
 
 /// Elements of one type; it derefs to their slice.
 pub(crate) struct Buffer<T> {
-    lines: Vec<Line>,
+    words: Vec<u64>,
+    /// Words before the first line.
+    first: usize,
+    /// Lines before the first element.
+    before: usize,
     len: usize,
     element: PhantomData<T>,
 }
 
 impl<T> Default for Buffer<T> {
     fn default() -> Self {
-        Self { lines: Vec::new(), len: 0, element: PhantomData }
+        Self { words: Vec::new(), first: 0, before: 0, len: 0, element: PhantomData }
     }
 }
 
 impl<T: Pod> Buffer<T> {
-    /// Makes the buffer exactly so long; keeps its memory, and takes no more than it needs.
+    /// Makes the buffer exactly so long; keeps its memory, and takes no more than it needs. The elements are zero, or what the last
+    /// user left.
     pub(crate) fn resize(&mut self, len: usize) {
-        self.make_room(len);
-        self.lines.resize((len * size_of::<T>()).div_ceil(size_of::<Line>()), Line::zeroed());
+        self.take_lines(self.before + Self::lines(len));
         self.len = len;
     }
 
-    /// Takes the memory for so many elements.
+    /// The same for an output that is written once more: its elements now lie a line further than last time, or as much
+    /// before. What an earlier run left there belongs elsewhere, so that a store that never happened, or went astray, shows.
+    pub(crate) fn renew(&mut self, len: usize) {
+        self.make_room(len);
+        self.before ^= 1;
+        self.len = len;
+    }
+
+    /// Takes the memory for so many elements, wherever they will lie.
     pub(crate) fn make_room(&mut self, len: usize) {
-        let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
-        self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
+        self.take_lines(1 + Self::lines(len));
+    }
+
+    fn lines(len: usize) -> usize {
+        (len * size_of::<T>()).div_ceil(LINE * size_of::<u64>())
+    }
+
+    /// Lines that are there are never cleared or moved: nobody would see what goes wrong where memory is written that nobody reads.
+    fn take_lines(&mut self, lines: usize) {
+        if self.words.len() < (lines + 1) * LINE {
+            // Before new ones are taken.
+            self.words = Vec::new();
+            // Of words, because zeros of those come from the OS, unwritten.
+            self.words = vec![0; (lines + 1) * LINE];
+            self.first = self.words.as_ptr().align_offset(LINE * size_of::<u64>());
+        }
+    }
+
+    /// Where the elements are.
+    fn place(&self) -> Range<usize> {
+        let begin = (self.first + self.before * LINE) * size_of::<u64>();
+        begin..begin + self.len * size_of::<T>()
     }
 
     /// Becomes a copy, without taking memory where there is enough.
@@ -70,12 +95,32 @@ impl<T: Pod> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        bytemuck::cast_slice(&bytemuck::cast_slice::<_, u8>(&self.words)[self.place()])
     }
 }
 
 impl<T: Pod> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        let place = self.place();
+        bytemuck::cast_slice_mut(&mut bytemuck::cast_slice_mut::<_, u8>(&mut self.words)[place])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_written_anew_is_not_what_was_there() {
+        let mut buffer = Buffer::<u32>::default();
+        for len in [100, 7, 300, 300, 16, 1, 0, 300] {
+            buffer.renew(len);
+            assert_eq!((buffer.len(), buffer.as_ptr() as usize % 64), (len, 0));
+            buffer.iter_mut().zip(1..).for_each(|(to, n)| *to = n);
+            buffer.renew(len);
+            assert!(buffer.iter().zip(1..).all(|(kept, n)| *kept != n), "{len}");
+            buffer.resize(len + 40);
+            assert_eq!((buffer.len(), buffer.as_ptr() as usize % 64), (len + 40, 0));
+        }
     }
 }

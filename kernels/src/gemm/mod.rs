@@ -299,7 +299,7 @@ impl<W: Work> GemmJob<W> {
         let (lines, line) = layout.lines();
         self.a.resize(lines * line);
         self.b.resize(shape.n.next_multiple_of(W::Product::PANEL) * shape.k.div_ceil(W::Product::GROUP));
-        self.c.resize(shape.m * shape.n);
+        self.c.renew(shape.m * shape.n);
         W::Product::fill(rng, shape, &mut self.a, &mut self.b);
         layout.clear(&mut self.a);
     }
@@ -336,6 +336,7 @@ impl<W: Work> Job for GemmJob<W> {
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
         stage.store(STAGE_PACK, Relaxed);
+        self.c.renew(self.c.len());
         let a = Rows { a: &self.a, layout: self.layout };
         let data = Data::<W::Product, _> { a, b: &self.b, c: &mut self.c, scratch: &mut self.scratch };
         match token {

@@ -50,13 +50,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// To be filled: values of this shape, and so many sums of what is rounded away. All are what the last user left.
+    /// To be filled: values of this shape, and so many sums of what is rounded away. None is what the last run left there.
     pub(crate) fn begin<T: Element>(&mut self, shape: &[usize], sums: usize) -> (&mut [T], &mut [u32]) {
         self.element = T::NAME;
         self.size = size_of::<T>();
         self.shape.clear();
         self.shape.extend_from_slice(shape);
-        self.values.resize(shape.iter().product::<usize>() * size_of::<T>());
+        self.values.renew(shape.iter().product::<usize>() * size_of::<T>());
         let checksums = 2 * self.values.len().div_ceil(CHUNK);
         self.sums.resize(checksums + sums);
         (bytemuck::cast_slice_mut(&mut self.values), &mut self.sums[checksums..])

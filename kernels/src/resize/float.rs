@@ -12,7 +12,7 @@ use crate::{buffer::Buffer, digest, isa::Token};
 
 /// Samples a pixel.
 pub(super) const CHANNELS: usize = 3;
-/// Samples that may be read behind a picture, and are zero.
+/// Samples that may be read behind a picture; what comes of them is thrown away.
 pub(super) const SLACK: usize = 16;
 
 /// Samples that the vertical pass makes at a time.
@@ -82,8 +82,8 @@ impl FloatResizer {
         self.across.compute(from.0, to.0);
         self.down.compute(from.1, to.1);
         let stride = self.stride();
-        self.between.resize(from.1 * stride);
-        self.between.fill(0.0);
+        // What lies behind a row is multiplied and thrown away.
+        self.between.renew(from.1 * stride);
         digest::resize(&mut self.sums, WEIGHT_SUMS + from.1);
         let halves = |sum: u64| [sum as u32, (sum >> 32) as u32];
         let ([a, b], [c, d]) = (halves(self.across.sum), halves(self.down.sum));

@@ -10,6 +10,7 @@ use super::{
     pictures,
 };
 use crate::{
+    buffer::Buffer,
     digest::{bits, copy, differences, digest, flip, resize, same},
     goldens,
     isa::{Isa, Token},
@@ -98,9 +99,9 @@ struct FloatJob {
     input: Vec<f32>,
     resizers: [FloatResizer; 2],
     /// Resized, with slack behind it.
-    there: Vec<f32>,
+    there: Buffer<f32>,
     /// Resized back.
-    back: Vec<f32>,
+    back: Buffer<f32>,
     reference: Reference,
 }
 
@@ -169,9 +170,9 @@ impl Job for FloatJob {
     }
 
     fn bytes(&self) -> usize {
-        let pictures = [&self.input, &self.there, &self.back, &self.reference.back];
+        let pictures: [&[f32]; 4] = [&self.input, &self.there, &self.back, &self.reference.back];
         let between: usize = self.resizers.iter().map(FloatResizer::bytes).sum();
-        between + pictures.iter().map(|picture| size_of_val(&picture[..])).sum::<usize>()
+        between + pictures.iter().map(|picture| size_of_val(*picture)).sum::<usize>()
     }
 
     fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
@@ -184,8 +185,8 @@ impl Job for FloatJob {
         let Self { from, to, resizers: [first, second], input, there, back, .. } = self;
         first.prepare(*from, *to);
         second.prepare(*to, *from);
-        resize(there, to.0 * to.1 * CHANNELS + SLACK);
-        resize(back, from.0 * from.1 * CHANNELS);
+        there.renew(to.0 * to.1 * CHANNELS + SLACK);
+        back.renew(from.0 * from.1 * CHANNELS);
         let note = |resize: usize| move |pass: usize| stage.store(STAGE_FIRST[resize] + pass as u64, Relaxed);
         let struck = fault.map(|fault| (fault.element % from.1 as u64) as usize);
         let strike = |row: usize, values: &mut [f32]| {

@@ -137,7 +137,7 @@ impl Leg {
             Method::Pillow(filter) => self.pillow.prepare(filter, channels, self.from, self.to),
             Method::OpenCv => self.open_cv.prepare(channels, self.from, self.to),
         }
-        self.picture.resize(self.to.1 * to_row);
+        self.picture.renew(self.to.1 * to_row);
         let premultiplies = self.premultiplies(method);
         resize(&mut self.premultiply_sums, if premultiplies { self.from.1 } else { 0 });
         resize(&mut self.unpremultiply_sums, if premultiplies { self.to.1 } else { 0 });
@@ -161,8 +161,8 @@ impl Leg {
             return pillow.run(token, source, &mut self.picture, watch);
         }
         let [before, after] = &mut self.premultiplied;
-        before.resize(source.len());
-        after.resize(self.picture.len());
+        before.renew(source.len());
+        after.renew(self.picture.len());
         stage.store(base + PREMULTIPLY, Relaxed);
         let rows = source.chunks_exact(from_row).zip(before.chunks_exact_mut(from_row));
         for ((source, target), sum) in rows.zip(&mut self.premultiply_sums) {
