@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use oddcore::{journal, report::Report};
+use oddcore::journal;
 
 use crate::{
-    common::{oddcore, report},
+    common::{notes_of, oddcore, report},
     processes::signal,
 };
 
@@ -55,12 +55,6 @@ fn start(runs: &Path, beside: &str, more: &[&str]) -> Child {
 
 fn run(runs: &Path, beside: &str) -> Output {
     start(runs, beside, &["--for", "2s"]).wait_with_output().expect("ends")
-}
-
-/// Its notes but the one of a machine that others use meanwhile.
-fn notes_of(report: &Report) -> Vec<&str> {
-    let notes = report.notes.iter().map(String::as_str);
-    notes.filter(|note| !note.starts_with("others used these CPUs")).collect()
 }
 
 fn folder_of(runs: &Path) -> PathBuf {

@@ -30,3 +30,9 @@ pub fn report(output: &Output) -> Report {
     crate::schema::check(&value);
     serde_json::from_value(value).expect("what the schema holds for is a report")
 }
+
+/// Its notes but the one of a machine that others use meanwhile.
+pub fn notes_of(report: &Report) -> Vec<&str> {
+    let notes = report.notes.iter().map(String::as_str);
+    notes.filter(|note| !note.starts_with("others used these CPUs")).collect()
+}

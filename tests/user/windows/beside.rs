@@ -12,7 +12,7 @@ use oddcore::journal;
 
 use super::{PLAY, arguments, becomes_true, own_path, players_in};
 use crate::{
-    common::{oddcore, report},
+    common::{notes_of, oddcore, report},
     processes::kill,
 };
 
@@ -48,10 +48,10 @@ fn it_is_stopped_with_all_it_started_and_what_it_says_is_kept() {
     let output = run(runs.path(), &line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report = report(&output);
-    let beside = report.beside.expect("there was one");
+    let beside = report.beside.as_ref().expect("there was one");
     assert_eq!(beside.command, line);
     assert!(beside.ended.is_some() && beside.stopped && beside.exit.is_none() && beside.signal.is_some(), "{beside:?}");
-    assert!(report.notes.is_empty(), "{:?}", report.notes);
+    assert!(notes_of(&report).is_empty(), "{:?}", report.notes);
     assert!(players_in(runs.path()).is_empty(), "it is stopped before the report");
     assert!(fs::read_dir(runs.path()).expect("there").flatten().count() > 1, "it was there");
     let said = fs::read_to_string(folder_of(runs.path()).join("beside.log")).expect("kept");
@@ -65,9 +65,9 @@ fn one_that_ends_early_is_told_of_and_the_test_goes_on() {
     let output = run(runs.path(), "echo a& exit 3");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report = report(&output);
-    let beside = report.beside.expect("there was one");
+    let beside = report.beside.as_ref().expect("there was one");
     assert_eq!((beside.exit, beside.stopped), (Some(3), false));
-    assert!(report.notes.len() == 1 && report.notes[0].contains("exit code 3: it failed"), "{:?}", report.notes);
+    assert!(matches!(notes_of(&report)[..], [note] if note.contains("exit code 3: it failed")), "{:?}", report.notes);
     assert!(report.cores.iter().any(|core| core.checked.iterations > 0));
 }
 
