@@ -3,6 +3,7 @@
 mod played;
 
 use std::{
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
 };
@@ -14,8 +15,9 @@ use oddcore::{
         traces::MachineCheck,
     },
     plan::Step,
-    supervisor::seams::View,
+    supervisor::{Drill, seams::View},
     verdict::{Again, Amendment, Class, CoreVerdict, Finding, Hex, Outcome, Repeat, Tally},
+    worker::{Fault, Injection},
 };
 use oddcore_kernels::Isa;
 use played::{Manner, Play, RIGHT, SIGKILL, SIGSEGV, play};
@@ -291,4 +293,28 @@ fn findings_are_on_the_disk_before_the_screen_and_share_a_sync() {
         assert_eq!((&finding.element, finding.xor), (&vec![1, n], Some(Hex(0x8000))), "{finding:?}");
         assert!(finding.shown_after_ms.is_some(), "{finding:?}");
     }
+}
+
+#[test]
+fn a_drill_goes_on_with_a_step_in_which_its_fault_had_no_chance() {
+    let late = Manner { kept_from_work_ns: 2_000_000_000, ..RIGHT };
+    let worked_under = |fault: Fault| {
+        let (kernel, loads, on_cpus) = (played::KERNEL.to_owned(), vec![], vec![]);
+        let injection = Injection { kernel, fault, loads, beside: None, above_mhz: None, on_cpus };
+        let play = Play {
+            manners: &[late, RIGHT],
+            seconds: 4.0,
+            store: Box::new(played::Nowhere),
+            so_far: None,
+            view: &mut played::Nowhere,
+            until_s: None,
+            hardware: HardwareNews::default(),
+        };
+        let outcome = play.run_drill(Some(Drill { core: 0, injection }));
+        outcome.cores[&0].evidence.keys().map(|key| key.load.clone()).collect::<BTreeSet<String>>()
+    };
+    let all = worked_under(Fault::Arrived);
+    assert!(["solo", "together", "hop"].into_iter().all(|load| all.contains(load)), "{all:?}");
+    let few = worked_under(Fault::Miscompute);
+    assert!(!few.contains("hop"), "what strikes anywhere takes its step as it comes: {few:?}");
 }

@@ -8,6 +8,7 @@ pub mod beside;
 mod chase;
 mod crew;
 pub mod death;
+mod drill;
 mod findings;
 mod hardware;
 pub mod host;
@@ -32,15 +33,13 @@ use crate::{
     journal::{Journal, Record, record::RunStarted},
     machine::sensors::Readings,
     plan::{Chase, Load, Shares, Step, Tallies, Tally},
-    verdict::{Amendment, Class, Finding, Hex, Outcome, catches},
-    worker::{
-        Injection,
-        protocol::{Assignment, Case, Source, ToWorker, Truth},
-    },
+    verdict::{Amendment, Finding, Hex, Outcome, catches},
+    worker::protocol::{Assignment, Case, Source, ToWorker, Truth},
 };
 
 use beside::Beside;
 use crew::Member;
+pub use drill::Drill;
 use host::{Event, ROVER, WorkerHost};
 use ledger::Ledger;
 pub use resume::SoFar;
@@ -57,26 +56,6 @@ const REST_NS_MIN: u64 = 100 * MS;
 pub const HEARTBEAT_NS: u64 = 5_000 * MS;
 /// How long a worker may take to stop when asked to at the end of a run.
 const STOP_WITHIN_NS: u64 = 3_000 * MS;
-
-/// A fault to inject.
-#[derive(Clone, Debug)]
-pub struct Drill {
-    /// The core to be faulted.
-    pub core: u32,
-    /// What its worker is to do wrong.
-    pub injection: Injection,
-}
-
-impl Drill {
-    /// Whether this is the fault, found where it is, as what it is.
-    pub fn is(&self, finding: &Finding) -> bool {
-        let roams = Load::named(&finding.load).is_some_and(Load::roams);
-        // What ends a thread that roams, or lies in its memory, may be the doing of any core that it was on.
-        let among = roams && finding.class != Class::Miscompute && finding.suspects.contains(&self.core);
-        (finding.core == Some(self.core) || finding.core.is_none() && among)
-            && finding.class == self.injection.fault.class()
-    }
-}
 
 /// What a supervisor is given.
 pub struct Setup<'a> {
@@ -346,9 +325,17 @@ impl<'a> Supervisor<'a> {
         self.pinner.keep_on(&seat(&self.run.machine.cores, &self.run.cores, step));
     }
 
-    /// One step of work; broken off for investigations, then gone on with.
+    /// One step of work.
     fn work(&mut self, step: &Step) {
-        let mut left_ns = ((step.seconds * 1e9) as u64).saturating_sub(self.cool(step));
+        let calls = self.calls_of_the_faulted();
+        let step_ns = (step.seconds * 1e9) as u64;
+        let cooled_ns = self.cool(step);
+        self.work_for(step, step_ns.saturating_sub(cooled_ns));
+        self.give_the_fault_a_chance(step, calls);
+    }
+
+    /// Work on a step for so long; broken off for investigations, then gone on with.
+    fn work_for(&mut self, step: &Step, mut left_ns: u64) {
         while left_ns >= REST_NS_MIN && !self.stop && !self.drill_is_over() && !self.probe_is_over() {
             let deadline_ns = self.clock.now_ns() + left_ns;
             self.host.reset_baton();
@@ -404,12 +391,6 @@ impl<'a> Supervisor<'a> {
             if step.siblings { cpus } else { 1 }
         };
         Shares::of(&self.run.machine, core, lanes(&core), step.cores.iter().map(lanes).sum())
-    }
-
-    /// A drill's fault was found and looked into: enough.
-    fn drill_is_over(&self) -> bool {
-        let Some(drill) = &self.drill else { return false };
-        self.outcome.findings.iter().any(|finding| drill.is(finding) && !self.to_investigate.contains(&finding.id))
     }
 
     /// Asks everybody to stop working and waits until they have.

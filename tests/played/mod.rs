@@ -19,7 +19,7 @@ use oddcore::{
     plan::{Expected, Load, Morning, Plan, Request, Role, Step, counts_for, lacks},
     platform::{Priority, ProcessEnd, ThreadUsage},
     supervisor::{
-        Setup, SoFar, Supervisor,
+        Drill, Setup, SoFar, Supervisor,
         host::{Event, ROVER, WorkerHost},
         seams::{Clock, HardwareLog, Pinner, Sensors, View},
     },
@@ -71,6 +71,8 @@ pub struct Manner {
     pub loses_link: bool,
     /// The multiplier expected of it, which it reaches in bursts only, or never.
     pub chased: Option<(u32, Reaches)>,
+    /// Others have its CPU for so long, whenever it is given work.
+    pub kept_from_work_ns: u64,
 }
 
 /// When a core that is chased reaches what is expected of it; else it stays two steps below.
@@ -261,7 +263,7 @@ impl WorkerHost for Played {
                 }
                 // Told every five seconds, as a lane tells what it has done.
                 let (start, end) = (self.now.get(), assignment.deadline_ns.max(self.now.get()));
-                let mut told = start;
+                let mut told = start.saturating_add(manner.kept_from_work_ns);
                 while told < end {
                     let next = (told + TELL_EVERY_NS).min(end);
                     // One that roams is here and there, and as fast as the core that it is on; these have one CPU each.
@@ -415,6 +417,11 @@ pub struct Play<'a> {
 impl Play<'_> {
     /// Plays it.
     pub fn run(self) -> Outcome {
+        self.run_drill(None)
+    }
+
+    /// Plays it as that drill, whose fault no played core has.
+    pub fn run_drill(self, drill: Option<Drill>) -> Outcome {
         let cores: Vec<u32> = (0..self.manners.len() as u32).collect();
         let now = Rc::new(Cell::new(1));
         let host = Played {
@@ -444,7 +451,7 @@ impl Play<'_> {
             run,
             so_far,
             images: Vec::new(),
-            drill: None,
+            drill,
             host: Box::new(host),
             clock: Box::new(PlayedClock(now)),
             pinner: Box::new(Nowhere),
@@ -535,4 +542,5 @@ pub const RIGHT: Manner = Manner {
     goes_offline: false,
     loses_link: false,
     chased: None,
+    kept_from_work_ns: 0,
 };
