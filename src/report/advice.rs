@@ -19,7 +19,7 @@ const TIMES_THE_MEAN: f64 = 4.0;
 /// Where nothing is known to be sound, so many steps down.
 const STEPS: u32 = 3;
 /// A core has so many times what proves it, for not all of its work is at the multiplier that is wanted.
-const TIMES_THE_BAR: f64 = 2.0;
+const TIMES_THE_BAR: f64 = 2.5;
 /// Lengths that are advised, in minutes and as `--for` takes them.
 const LENGTHS: [(u32, &str); 11] = [
     (10, "10m"),
@@ -250,16 +250,19 @@ fn unfinished(outcome: &Outcome, run: &RunStarted, given: &Given<'_>) -> String 
 /// How to prove what was missed, by the bar of the same profile.
 fn unproven_again(cores: &[u32], outcome: &Outcome, run: &RunStarted, given: &Given<'_>) -> String {
     let never = cores.iter().any(|&core| missed(outcome, core).is_some_and(|missed| missed.never()));
+    // What others took of the CPUs they will take again.
+    let share = outcome.steady_share().unwrap_or(1.0);
     let (why, least_min) = if never {
-        ("A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone", 60.0)
+        (
+            "A core holds its top only while it is cool and the others sleep deeply. Longer, each core alone",
+            60.0 / share,
+        )
     } else {
         ("The multiplier was reached, for too short a time. Longer, each core alone", 10.0)
     };
     let kinds = if run.machine.avx2 { 2.0 } else { 1.0 };
     let bar_min = cores.len() as f64 * kinds * proven_s(&run.profile) * TIMES_THE_BAR / 60.0;
-    // What others took of the CPUs they will take again.
-    let share = outcome.steady_share().unwrap_or(1.0);
-    let length = plain_length(bar_min.max(least_min) / share);
+    let length = plain_length((bar_min / share).max(least_min));
     let (bar, kept) = (given.bar(), given.kept());
     let (on, expect) = (given.cores(cores), given.expect(|core| cores.contains(&core)));
     format!("{why}: oddcore run{bar}{on} --loads solo{expect}{kept} --for {length}")
@@ -419,7 +422,7 @@ mod tests {
         }
         let mut outcome = outcome(records);
         let run = outcome.run.as_mut().expect("opened");
-        run.profile = profile.into();
+        (run.profile, run.machine.avx2) = (profile.into(), true);
         asked(run).expect = [0, 1].map(|core| Expected { core, multiplier: 60 }).to_vec();
         done.iter().for_each(|record| outcome.apply(record));
         outcome.apply(&Record::RunEnded { at: "2026-01-01T00:00:00Z".into() });
@@ -438,6 +441,8 @@ mod tests {
         assert_eq!(unproven("overnight", had(5)), [said(" --profile overnight", "20m")]);
         // A file of the user's is not known by its name, and asks for as much as the standard profile.
         assert_eq!(unproven("my-night", had(10)), [said(" --profile standard", "10m")]);
+        let too_short = unproven("quick", vec![work(0, 1), work(1, 1)]);
+        assert_eq!(too_short, [said("", "10m")], "of two seconds ten minutes are enough at a tenth too");
         let lower = unproven("quick", vec![at(57, "solo", 10, 0), work(1, 10)]);
         assert!(lower[0].ends_with("oddcore run --cores 0-1 --loads solo --expect 0-1=60x --for 1h"), "{lower:?}");
         assert_eq!([0.0, 10.0, 50.0, 1e9].map(plain_length), ["10m", "10m", "1h", "24h"]);
@@ -471,7 +476,7 @@ mod tests {
         assert_eq!(advice(&outcome, None), [open]);
         outcome.apply(&Record::Interrupted { at: "2026-01-01T00:00:00Z".into(), why: None });
         let cut = format!("The run was cut short. Go on with it: oddcore resume {run}");
-        assert_eq!(advice(&outcome, None), [cut.clone()]);
+        assert_eq!(advice(&outcome, None), [cut.as_str()]);
         assert_eq!(advice(&outcome, Some("/my runs")), [format!("{cut} --runs '/my runs'")]);
     }
 

@@ -73,7 +73,7 @@ pub fn said(report: &Report) -> Vec<Said> {
         // Of a group the least that was done, which holds for every core of it.
         let of = |(pass, &seconds): (&&Pass, &f64)| {
             let said = sentence(pass.multiplier, &pass.load, seconds, pass.findings);
-            match unmeasured(pass) {
+            match unmeasured(report, pass) {
                 Some(why) => said.replacen(UNMEASURED, &format!("{UNMEASURED} ({why})"), 1),
                 None => said,
             }
@@ -91,13 +91,14 @@ pub fn said(report: &Report) -> Vec<Said> {
 /// How a sentence without a multiplier begins.
 const UNMEASURED: &str = "At an unmeasured clock";
 
-/// Why nobody knows the clock, where the pass itself tells.
-fn unmeasured(pass: &Pass) -> Option<&'static str> {
+/// Why nobody knows the clock, where that can be told. Where clocks can be read at all, a block is without one if something ran in
+/// between at one of its edges.
+fn unmeasured(report: &Report, pass: &Pass) -> Option<&'static str> {
     match pass.multiplier {
         Some(_) => None,
         None if pass.findings > 0 && pass.seconds == 0.0 => Some("nobody reads that of a worker that dies"),
         None if MOVED.contains(&pass.load.as_str()) => Some("moved in the middle of the work"),
-        None => None,
+        None => report.cores.iter().any(|core| core.clock_mhz.is_some()).then_some("a reading was disturbed"),
     }
 }
 
@@ -186,6 +187,10 @@ mod tests {
         let unmeasured = ["an unmeasured clock, solo", "an unmeasured clock, together"];
         assert_eq!(said[..3], ["57x, active-2", unmeasured[0], unmeasured[1]], "{text}");
         assert!(text.contains("At an unmeasured clock (moved in the middle of the work), hop-migrated:"), "{text}");
+        assert!(text.contains("At an unmeasured clock, solo:"), "{text}");
+        let mut read = report(1, |_| at(None).to_vec());
+        read.cores[0].clock_mhz = Some(crate::report::Spread { min: 5700, median: 6000, max: 6000 });
+        assert!(lines(&read).contains("At an unmeasured clock (a reading was disturbed), solo:"), "{}", lines(&read));
         let crashed = lines(&report(1, |_| vec![(None, "solo", 0.0, 1)]));
         assert!(
             crashed.contains("At an unmeasured clock (nobody reads that of a worker that dies), solo: 1"),

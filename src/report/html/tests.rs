@@ -73,6 +73,16 @@ fn advice_sets_its_command_apart() {
 }
 
 #[test]
+fn what_was_expected_has_a_column_beside_what_the_firmware_says() {
+    let mut report = crate::report::tests::report(2, |_| vec![]);
+    report.cores[0].multiplier.top = Some(57);
+    let shown = |report: &Report| sections::cores(report).into_string();
+    assert!(shown(&report).contains(">set<") && !shown(&report).contains(">expect<"));
+    report.cores[1].multiplier.expected = Some(60);
+    assert!(shown(&report).contains(">expect<") && shown(&report).contains("<td>60x</td>"));
+}
+
+#[test]
 fn times_are_for_people() {
     assert_eq!(
         (into_run(23.9).as_str(), into_run(3723.0).as_str(), into_run(-1.0).as_str()),
