@@ -50,8 +50,10 @@ impl Sweep {
         self.across.fill(plan.across, plan.channels, plan.from.0, lanes, split);
         let row = if plan.vertical_first { plan.from.0 } else { plan.to.0 };
         self.down.fill(plan.down, plan.needed.start, split);
-        self.ring.resize(self.down.most * padded(row * plan.channels));
-        self.ring.fill(0);
+        let row = row * plan.channels;
+        self.ring.resize(self.down.most * padded(row));
+        // Not all of it: what is written to be written over may be wrong unseen.
+        self.ring.chunks_exact_mut(padded(row)).for_each(|quad| quad[row..].fill(0));
         self.quad.resize(if plan.vertical_first { padded(plan.to.0 * plan.channels) } else { 0 });
         resize(&mut self.starts, self.down.most);
         resize(&mut self.lines, GROUP * (plan.from.0 * plan.channels + SLACK));

@@ -16,7 +16,7 @@ pub(crate) const SLACK: usize = 16;
 /// How weights are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Split {
-    /// Two signed halves of 16 bits for `pmaddwd`: taps 0 and 2, taps 1 and 3, first of the low halves, then of the high.
+    /// A signed byte and what is above it, 16 bits, for `pmaddwd`: taps 0 and 2, taps 1 and 3, first of the low parts, then of the high.
     Words,
     /// Three signed bytes for `vpdpbusd`, lowest first.
     Bytes,
@@ -35,10 +35,11 @@ impl Split {
     fn lane(self, weights: [i32; GROUP]) -> [u32; 4] {
         match self {
             Self::Words => {
-                let low = weights.map(|weight| weight as i16);
+                let low = weights.map(|weight| i16::from(weight as i8));
                 let mut high = [0; GROUP];
                 for (high, (weight, low)) in high.iter_mut().zip(weights.iter().zip(low)) {
-                    *high = ((weight - i32::from(low)) >> 16) as i16;
+                    let rest = (weight - i32::from(low)) >> 8;
+                    *high = i16::try_from(rest).expect("a normalised weight has less than 23 bits");
                 }
                 let pair = |a: i16, b: i16| u32::from(a as u16) | u32::from(b as u16) << 16;
                 [pair(low[0], low[2]), pair(low[1], low[3]), pair(high[0], high[2]), pair(high[1], high[3])]
@@ -85,10 +86,13 @@ pub(crate) struct Across {
 impl Across {
     pub(super) fn fill(&mut self, taps: &Coefficients, channels: usize, from: usize, lanes: usize, split: Split) {
         let (planes, total) = (split.planes(), taps.len() * channels);
-        self.groups = taps.most_taps().div_ceil(GROUP);
-        self.step = GROUP * channels;
+        let most = taps.most_taps();
+        self.groups = most.div_ceil(GROUP);
+        // Groups overlap rather than having taps without weight: nobody would see what is wrong with what those pick.
+        let apart = if self.groups > 1 { (most - GROUP).div_ceil(self.groups - 1) } else { GROUP };
+        self.step = apart * channels;
         // No tap group that begins here ends far outside the row.
-        let last_start = from.saturating_sub(self.groups * GROUP);
+        let last_start = from.saturating_sub(apart * (self.groups - 1) + GROUP);
         let start = |sample: usize| {
             let start = (taps.taps(sample / channels).0).min(last_start);
             start * channels + sample % channels
@@ -97,8 +101,9 @@ impl Across {
             let reach = (GROUP - 1) * channels + 1;
             (0..total).step_by(samples).all(|first| {
                 let end = (first + samples).min(total);
-                let starts = (first..end).map(start);
-                let (low, high) = starts.fold((usize::MAX, 0), |(low, high), at| (low.min(at), high.max(at)));
+                let begin = start(first);
+                let (low, high) =
+                    (first..end).map(start).fold((begin, begin), |(low, high), at| (low.min(at), high.max(at)));
                 high + reach - low <= WINDOW
             })
         };
@@ -109,24 +114,38 @@ impl Across {
         resize(&mut self.offsets, quarters);
         self.picks.resize(quarters);
         self.weights.resize(self.vectors * self.groups * planes * lanes);
-        self.weights.fill(0);
         for quarter in 0..quarters {
             let first = quarter * self.samples;
             let samples = first.min(total)..(first + self.samples).min(total);
             let low = samples.clone().map(start).min().unwrap_or(0);
             self.offsets[quarter] = low as u32;
             self.picks[quarter].fill(0x80);
-            for (lane, sample) in samples.enumerate() {
-                let begin = start(sample);
-                for tap in 0..GROUP {
-                    self.picks[quarter][lane * GROUP + tap] = (begin - low + tap * channels) as u8;
-                }
-                let (own_start, weights) = taps.taps(sample / channels);
-                let shift = own_start - begin / channels;
+            for lane in 0..4 {
+                // Lanes above the samples have no weights.
+                let sample = samples.start + lane;
+                let (shift, weights) = if sample < samples.end {
+                    let begin = start(sample);
+                    for tap in 0..GROUP {
+                        self.picks[quarter][lane * GROUP + tap] = (begin - low + tap * channels) as u8;
+                    }
+                    let (own_start, weights) = taps.taps(sample / channels);
+                    (own_start - begin / channels, weights)
+                } else {
+                    (0, &[][..])
+                };
                 let (vector, lane) = (quarter / (lanes / 4), quarter % (lanes / 4) * 4 + lane);
                 for group in 0..self.groups {
                     let four = core::array::from_fn(|tap| {
-                        (group * GROUP + tap).checked_sub(shift).and_then(|tap| weights.get(tap)).copied().unwrap_or(0)
+                        let weight = (group * apart + tap).checked_sub(shift).and_then(|tap| weights.get(tap));
+                        let weight = weight.copied().unwrap_or(0);
+                        // A tap of two groups has half of it in each.
+                        if group + 1 < self.groups && tap >= apart {
+                            weight / 2
+                        } else if group > 0 && tap + apart < GROUP {
+                            weight - weight / 2
+                        } else {
+                            weight
+                        }
                     });
                     let at = (vector * self.groups + group) * planes * lanes + lane;
                     for (plane, part) in split.lane(four).into_iter().take(planes).enumerate() {

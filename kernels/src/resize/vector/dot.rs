@@ -1,11 +1,12 @@
-//! Four bytes a lane times four weights, summed: in two sums of 16-bit halves or three sums of signed bytes, which are put
-//! together at the end. All of it is exact modulo 2^32.
+//! Four bytes a lane times four weights, summed: in two sums of 16 bits by 8 or three sums of signed bytes, none of which
+//! overflows. Put together at the end: the lower ones lose what will be rounded away, which the sums of rows keep, and the highest
+//! nothing, so that no bit of any can be wrong unseen.
 
 macro_rules! dot_words {
     ($name:ident, $wide:ident, $features:literal) => {
         pub(super) mod $name {
             use super::super::wide::$wide::*;
-            use crate::resize::tables::Split;
+            use crate::resize::{coefficients::PRECISION, tables::Split};
 
             pub(in super::super) const PLANES: usize = Split::Words.planes();
             pub(in super::super) type Sums = [V; 2];
@@ -27,20 +28,33 @@ macro_rules! dot_words {
 
             #[inline]
             #[target_feature(enable = $features)]
-            pub(in super::super) fn total([low, high]: Sums) -> V {
-                add(shift_by_word(high), low)
+            pub(in super::super) fn rounded([low, high]: Sums) -> V {
+                drop_low::<{ (PRECISION - 8) as _ }>(add(high, drop_low::<8>(low)))
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn add_sums([low, high]: Sums, [other_low, other_high]: Sums) -> Sums {
+                [add(low, other_low), add(high, other_high)]
+            }
+
+            /// Of all lanes.
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn total([low, high]: Sums) -> u32 {
+                sum(low).wrapping_add(sum(high) << 8)
             }
         }
     };
 }
 
 macro_rules! dot_bytes {
-    ($name:ident, $wide:ident, $features:literal, $dot:ident, $shift:ident) => {
+    ($name:ident, $wide:ident, $features:literal, $dot:ident) => {
         pub(super) mod $name {
-            use core::arch::x86_64::{$dot, $shift};
+            use core::arch::x86_64::$dot;
 
             use super::super::wide::$wide::*;
-            use crate::resize::tables::Split;
+            use crate::resize::{coefficients::PRECISION, tables::Split};
 
             pub(in super::super) const PLANES: usize = Split::Bytes.planes();
             pub(in super::super) type Sums = [V; 3];
@@ -60,8 +74,21 @@ macro_rules! dot_bytes {
 
             #[inline]
             #[target_feature(enable = $features)]
-            pub(in super::super) fn total([low, middle, high]: Sums) -> V {
-                add(add(shift_by_word(high), $shift::<8>(middle)), low)
+            pub(in super::super) fn rounded([low, middle, high]: Sums) -> V {
+                drop_low::<{ (PRECISION - 16) as _ }>(add(high, drop_low::<8>(add(middle, drop_low::<8>(low)))))
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn add_sums(sums: Sums, others: Sums) -> Sums {
+                [add(sums[0], others[0]), add(sums[1], others[1]), add(sums[2], others[2])]
+            }
+
+            /// Of all lanes.
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn total([low, middle, high]: Sums) -> u32 {
+                sum(low).wrapping_add(sum(middle) << 8).wrapping_add(sum(high) << 16)
             }
         }
     };
@@ -70,7 +97,7 @@ macro_rules! dot_bytes {
 dot_words!(sse41, x128, "sse4.1");
 dot_words!(avx2, x256, "avx2,fma");
 dot_words!(avx512, x512, "avx512f,avx512bw");
-dot_bytes!(avx_vnni, x256, "avx2,fma,avxvnni", _mm256_dpbusd_avx_epi32, _mm256_slli_epi32);
-dot_bytes!(avx512_vnni, x512, "avx512f,avx512bw,avx512vnni", _mm512_dpbusd_epi32, _mm512_slli_epi32);
+dot_bytes!(avx_vnni, x256, "avx2,fma,avxvnni", _mm256_dpbusd_avx_epi32);
+dot_bytes!(avx512_vnni, x512, "avx512f,avx512bw,avx512vnni", _mm512_dpbusd_epi32);
 #[cfg(test)]
-dot_bytes!(evex_vnni, x256, "avx2,fma,avx512vnni,avx512vl", _mm256_dpbusd_epi32, _mm256_slli_epi32);
+dot_bytes!(evex_vnni, x256, "avx2,fma,avx512vnni,avx512vl", _mm256_dpbusd_epi32);

@@ -10,14 +10,14 @@ use crate::{
 
 macro_rules! passes {
     (
-        $name:ident, $features:literal, $pixels:literal, $lanes:literal, load: $load:ident, store: $store:ident,
+        $name:ident, $features:literal, $vector:ident, $pixels:literal, $lanes:literal, load: $load:ident, store: $store:ident,
         splat: $splat:ident, times: $times:ident, fused: $fused:ident,
         gather: |$from:ident, $at:ident| $gather:expr, scatter: |$to:ident, $v:ident| $scatter:expr,
     ) => {
         mod $name {
             use core::arch::x86_64::*;
 
-            use super::{BLOCK, CHANNELS, SLACK, Weights};
+            use super::{super::opaque, BLOCK, CHANNELS, SLACK, Weights};
 
             #[target_feature(enable = $features)]
             pub(super) fn across(table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
@@ -25,14 +25,16 @@ macro_rules! passes {
                 let last = table.starts.iter().fold(0, |last, start| last.max(*start)) as usize + table.taps;
                 assert!(source.len() > last * CHANNELS && target.len() >= width * CHANNELS + SLACK);
                 assert!(table.starts.len() >= padded && table.spread.len() >= padded * table.taps);
+                // Goes through the whole table.
+                let mut next_weights = 0;
                 for first in (0..padded).step_by($pixels) {
-                    let sample = |tap: usize| {
+                    let mut step = 0;
+                    let mut sample = || {
                         let $at = |pixel: usize| {
                             // SAFETY: the assert above.
                             let start = unsafe { *table.starts.get_unchecked(first + pixel) };
-                            (start as usize + tap) * CHANNELS
+                            start as usize * CHANNELS + step
                         };
-                        let weight = |pixel: usize| (first + pixel) * table.taps + tap;
                         // SAFETY: the asserts above: a pixel and the sample behind it lie in the source, weights in the table.
                         unsafe {
                             let values = {
@@ -41,24 +43,37 @@ macro_rules! passes {
                             };
                             let weights = {
                                 let $from = table.spread.as_ptr().cast::<f32>();
-                                let $at = |pixel: usize| weight(pixel) * 4;
+                                let $at = |pixel: usize| next_weights + pixel * table.taps * 4;
                                 $gather
                             };
+                            next_weights = opaque(next_weights + 4);
+                            step = opaque(step + CHANNELS);
                             (weights, values)
                         }
                     };
-                    let (weights, values) = sample(0);
+                    let (weights, values) = sample();
                     let mut sums = $times(weights, values);
-                    for tap in 1..table.taps {
-                        let (weights, values) = sample(tap);
+                    for _ in 1..table.taps {
+                        let (weights, values) = sample();
                         sums = $fused(weights, values, sums);
                     }
+                    // Past those of the pixels beside the first.
+                    next_weights += ($pixels - 1) * table.taps * 4;
                     // SAFETY: the row has room for a vector behind its last pixel.
                     unsafe {
                         let $to = target.as_mut_ptr().add(first * CHANNELS);
                         let $v = sums;
                         $scatter
                     }
+                }
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn store(sums: [$vector; 4], to: &mut [f32; 4 * $lanes]) {
+                for (vector, sum) in sums.into_iter().enumerate() {
+                    // SAFETY: four vectors.
+                    unsafe { $store(to.as_mut_ptr().add(vector * $lanes), sum) };
                 }
             }
 
@@ -74,20 +89,17 @@ macro_rules! passes {
                     };
                     let weight = $splat(weights[0]);
                     let mut sums: [_; 4] = core::array::from_fn(|vector| $times(weight, values(0, vector)));
-                    for (tap, weight) in weights.iter().enumerate().skip(1) {
-                        let weight = $splat(*weight);
+                    for tap in 1..weights.len() {
+                        let weight = $splat(weights[tap]);
                         for (vector, sum) in sums.iter_mut().enumerate() {
                             *sum = $fused(weight, values(tap, vector), *sum);
                         }
                     }
-                    let mut last = [0f32; 4 * $lanes];
-                    let whole = target.len() == last.len();
-                    let to = if whole { target.as_mut_ptr() } else { last.as_mut_ptr() };
-                    for (vector, sum) in sums.into_iter().enumerate() {
-                        // SAFETY: both are four vectors long.
-                        unsafe { $store(to.add(vector * $lanes), sum) };
-                    }
-                    if !whole {
+                    if let Ok(target) = <&mut [f32; 4 * $lanes]>::try_from(&mut *target) {
+                        store(sums, target);
+                    } else {
+                        let mut last = [0f32; 4 * $lanes];
+                        store(sums, &mut last);
                         target.copy_from_slice(&last[..target.len()]);
                     }
                 }
@@ -97,7 +109,7 @@ macro_rules! passes {
 }
 
 passes! {
-    avx2, "avx2,fma", 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps,
+    avx2, "avx2,fma", __m256, 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps,
     splat: _mm256_set1_ps, times: _mm256_mul_ps, fused: _mm256_fmadd_ps,
     gather: |from, at| _mm256_insertf128_ps::<1>(
         _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(0)))), _mm_loadu_ps(from.add(at(1)))),
@@ -108,7 +120,7 @@ passes! {
 }
 
 passes! {
-    avx512, "avx512f,avx512bw", 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
+    avx512, "avx512f,avx512bw", __m512, 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
     splat: _mm512_set1_ps, times: _mm512_mul_ps, fused: _mm512_fmadd_ps,
     gather: |from, at| {
         let pair = |n: usize| _mm256_insertf128_ps::<1>(

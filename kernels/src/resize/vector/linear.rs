@@ -135,10 +135,10 @@ macro_rules! passes {
                         let above = unsafe { load(above.as_ptr().add(at).cast()) };
                         // SAFETY: as above.
                         let below = unsafe { load(below.as_ptr().add(at).cast()) };
-                        let above = add_products(zero(), drop_4(above), a_lanes);
-                        let below = add_products(zero(), drop_4(below), b_lanes);
+                        let above = add_products(zero(), drop_low::<4>(above), a_lanes);
+                        let below = add_products(zero(), drop_low::<4>(below), b_lanes);
                         sums = add(sums, add(above, below));
-                        *value = drop_2(add(add(drop_16(above), drop_16(below)), rounds));
+                        *value = drop_low::<2>(add(add(drop_low::<16>(above), drop_low::<16>(below)), rounds));
                     }
                     // SAFETY: the target has this block whole.
                     unsafe {

@@ -31,7 +31,7 @@ macro_rules! passes {
     ($(#[$attribute:meta])* $name:ident, $wide:ident, $features:literal) => {
         $(#[$attribute])*
         mod $name {
-            use super::{BLOCK, HALF, dot::$name::*, wide::$wide::*};
+            use super::{BLOCK, HALF, dot::$name::*, opaque, wide::$wide::*};
             use crate::resize::tables::{Across, SLACK};
 
             /// Row by row within a quarter to lane by lane.
@@ -45,44 +45,49 @@ macro_rules! passes {
                 assert!(table.offsets.len() >= table.vectors * LANES / 4 && table.picks.len() >= table.offsets.len());
                 assert!(table.weights.len() >= table.vectors * table.groups * PLANES * LANES);
                 let mut interleave = [INTERLEAVE; LANES / 4];
-                let mut pack = [0u32; LANES];
-                for (lane, from) in pack.iter_mut().enumerate() {
+                let mut order = [0u32; LANES];
+                for (lane, from) in order.iter_mut().enumerate() {
                     // Behind the samples an idle lane, which is zero; there is none if each quarter has four.
                     *from = if lane < made { lane / table.samples * 4 + lane % table.samples } else { 3 } as u32;
                 }
                 // SAFETY: the arrays are as wide as the vector.
-                let (interleave, pack) = unsafe { (load(interleave.as_mut_ptr().cast()), load(pack.as_ptr())) };
-                let mut sums = [zero(); 4];
+                let (interleave, order) = unsafe { (load(interleave.as_mut_ptr().cast()), load(order.as_ptr())) };
+                let mut sums = [begin(zero()); 4];
+                // They go through the whole table.
+                let (mut next_weights, mut quarter) = (0, 0);
                 for vector in 0..table.vectors {
                     // SAFETY: the asserts above.
-                    let picks = unsafe { load(table.picks.as_ptr().add(vector * LANES / 4).cast()) };
+                    let picks = unsafe { load(table.picks.as_ptr().add(quarter).cast()) };
                     let mut parts = [begin(splat(HALF as u32)); 4];
-                    for group in 0..table.groups {
+                    let mut step = 0;
+                    for _ in 0..table.groups {
                         let mut weights = [zero(); PLANES];
                         for (plane, weights) in weights.iter_mut().enumerate() {
-                            let at = ((vector * table.groups + group) * PLANES + plane) * LANES;
                             // SAFETY: the asserts above.
-                            *weights = unsafe { load(table.weights.as_ptr().add(at)) };
+                            *weights = unsafe { load(table.weights.as_ptr().add(next_weights + plane * LANES)) };
                         }
+                        next_weights = opaque(next_weights + PLANES * LANES);
                         for (parts, row) in parts.iter_mut().zip(rows) {
                             // SAFETY: the table's windows end in the row or its slack.
                             let bytes = unsafe {
-                                let offsets = table.offsets.as_ptr().add(vector * LANES / 4);
-                                windows(row.as_ptr().add(group * table.step), offsets)
+                                let offsets = table.offsets.as_ptr().add(quarter);
+                                windows(row.as_ptr().add(step), offsets)
                             };
                             *parts = add_taps(*parts, pick(bytes, picks), weights);
                         }
+                        step = opaque(step + table.step);
                     }
-                    let totals = [total(parts[0]), total(parts[1]), total(parts[2]), total(parts[3])];
-                    for (sum, total) in sums.iter_mut().zip(totals) {
-                        *sum = add(*sum, total);
+                    quarter = opaque(quarter + LANES / 4);
+                    let bytes = [rounded(parts[0]), rounded(parts[1]), rounded(parts[2]), rounded(parts[3])];
+                    for (sums, parts) in sums.iter_mut().zip(parts) {
+                        *sums = add_sums(*sums, parts);
                     }
-                    let bytes = permute(pick(to_bytes(totals), interleave), pack);
+                    let bytes = permute(pick(pack(bytes), interleave), order);
                     // SAFETY: the asserts above.
                     unsafe { store(quad.as_mut_ptr().add(vector * made), bytes) };
                 }
                 let idle = (HALF as u32).wrapping_mul(table.idle as u32);
-                let sums = [sum(sums[0]), sum(sums[1]), sum(sums[2]), sum(sums[3])];
+                let sums = [total(sums[0]), total(sums[1]), total(sums[2]), total(sums[3])];
                 sums.map(|sum| sum.wrapping_sub(idle))
             }
 
@@ -91,13 +96,13 @@ macro_rules! passes {
                 let padded = target.len().next_multiple_of(BLOCK);
                 assert!(starts.iter().all(|start| start + padded <= quads.len()));
                 assert!(weights.len() >= starts.len() * PLANES);
-                let mut pack = [0u32; LANES];
-                for (vector, lanes) in pack.chunks_exact_mut(LANES / 4).enumerate() {
+                let mut order = [0u32; LANES];
+                for (vector, lanes) in order.chunks_exact_mut(LANES / 4).enumerate() {
                     lanes.iter_mut().enumerate().for_each(|(quarter, lane)| *lane = (quarter * 4 + vector) as u32);
                 }
                 // SAFETY: the array is as wide as the vector.
-                let pack = unsafe { load(pack.as_ptr()) };
-                let mut sums = zero();
+                let order = unsafe { load(order.as_ptr()) };
+                let mut sums = begin(zero());
                 let idle = target.len().next_multiple_of(4 * LANES) - target.len();
                 for (block, target) in target.chunks_mut(4 * LANES).enumerate() {
                     let mut parts = [begin(splat(HALF as u32)); 4];
@@ -113,9 +118,12 @@ macro_rules! passes {
                             *parts = add_taps(*parts, bytes, own);
                         }
                     }
-                    let totals = [total(parts[0]), total(parts[1]), total(parts[2]), total(parts[3])];
-                    sums = add(sums, add(add(totals[0], totals[1]), add(totals[2], totals[3])));
-                    let bytes = permute(to_bytes(totals), pack);
+                    let bytes = [rounded(parts[0]), rounded(parts[1]), rounded(parts[2]), rounded(parts[3])];
+                    sums = add_sums(
+                        sums,
+                        add_sums(add_sums(parts[0], parts[1]), add_sums(parts[2], parts[3])),
+                    );
+                    let bytes = permute(pack(bytes), order);
                     if target.len() == 4 * LANES {
                         // SAFETY: just as wide.
                         unsafe { store(target.as_mut_ptr().cast(), bytes) };
@@ -126,7 +134,7 @@ macro_rules! passes {
                         target.copy_from_slice(&last[..target.len()]);
                     }
                 }
-                sum(sums).wrapping_sub((HALF as u32).wrapping_mul(idle as u32))
+                total(sums).wrapping_sub((HALF as u32).wrapping_mul(idle as u32))
             }
 
             /// Four rows to a quad.
@@ -146,6 +154,15 @@ macro_rules! passes {
             }
         }
     };
+}
+
+/// A place that the compiler knows nothing of. From one that steps evenly it makes pointers for every inner loop, and nobody
+/// would see what is wrong in those after the loop's last turn.
+#[inline(always)]
+fn opaque(mut place: usize) -> usize {
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) place, options(nomem, nostack, preserves_flags)) };
+    place
 }
 
 passes!(sse41, x128, "sse4.1");

@@ -6,7 +6,7 @@ macro_rules! wide {
         $(#[$doc:meta])*
         $name:ident, $features:literal, $vector:ident, $lanes:literal,
         load: $load:ident, store: $store:ident, splat: $splat:ident, zero: $zero:ident, add: $add:ident, and: $and:ident,
-        sra: $sra:ident, shift_words: $srli16:ident, shift_left: $slli:ident, madd: $madd:ident, shuffle: $shuffle:ident,
+        sra: $sra:ident by $bits:ident, shift_words: $srli16:ident, madd: $madd:ident, shuffle: $shuffle:ident,
         packs: $packs:ident, packus: $packus:ident,
         windows: |$at:ident, $offsets:ident| $windows:expr,
         permute: |$lanes_in:ident, $index:ident| $permute:expr,
@@ -14,8 +14,6 @@ macro_rules! wide {
         $(#[$doc])*
         pub(super) mod $name {
             use core::arch::x86_64::*;
-
-            use crate::resize::coefficients::PRECISION;
 
             pub(in super::super) type V = $vector;
             pub(in super::super) const LANES: usize = $lanes;
@@ -67,13 +65,6 @@ macro_rules! wide {
                 $add(a, b)
             }
 
-            /// Lanes shifted left by two bytes.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub(in super::super) fn shift_by_word(v: V) -> V {
-                $slli::<16>(v)
-            }
-
             /// Bytes 0 and 2 of each lane as words.
             #[inline]
             #[target_feature(enable = $features)]
@@ -102,15 +93,6 @@ macro_rules! wide {
                 $shuffle(v, picks)
             }
 
-            /// Rounds accumulators to bytes: a quarter holds the four of `a`, of `b`, of `c`, of `d`.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub(in super::super) fn to_bytes([a, b, c, d]: [V; 4]) -> V {
-                let (a, b) = ($sra::<{ PRECISION as _ }>(a), $sra::<{ PRECISION as _ }>(b));
-                let (c, d) = ($sra::<{ PRECISION as _ }>(c), $sra::<{ PRECISION as _ }>(d));
-                pack([a, b, c, d])
-            }
-
             /// Lanes to bytes: a quarter holds the four of `a`, of `b`, of `c`, of `d`.
             #[inline]
             #[target_feature(enable = $features)]
@@ -118,25 +100,11 @@ macro_rules! wide {
                 $packus($packs(a, b), $packs(c, d))
             }
 
-            /// Lanes without their lowest 2 bits.
+            /// Lanes without so many of their lowest bits.
             #[inline]
             #[target_feature(enable = $features)]
-            pub(in super::super) fn drop_2(v: V) -> V {
-                $sra::<2>(v)
-            }
-
-            /// Lanes without their lowest 4 bits.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub(in super::super) fn drop_4(v: V) -> V {
-                $sra::<4>(v)
-            }
-
-            /// Lanes without their lowest 16 bits.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub(in super::super) fn drop_16(v: V) -> V {
-                $sra::<16>(v)
+            pub(in super::super) fn drop_low<const BITS: $bits>(v: V) -> V {
+                $sra::<BITS>(v)
             }
 
             /// Lane by lane the one of that number, across quarters.
@@ -162,7 +130,7 @@ macro_rules! wide {
 wide! {
     x128, "sse4.1", __m128i, 4,
     load: _mm_loadu_si128, store: _mm_storeu_si128, splat: _mm_set1_epi32, zero: _mm_setzero_si128, add: _mm_add_epi32,
-    and: _mm_and_si128, sra: _mm_srai_epi32, shift_words: _mm_srli_epi16, shift_left: _mm_slli_epi32,
+    and: _mm_and_si128, sra: _mm_srai_epi32 by i32, shift_words: _mm_srli_epi16,
     madd: _mm_madd_epi16, shuffle: _mm_shuffle_epi8, packs: _mm_packs_epi32, packus: _mm_packus_epi16,
     windows: |at, offsets| _mm_loadu_si128(at.add(*offsets as usize).cast()),
     // One quarter is all there is, and what is idle in it comes last.
@@ -172,8 +140,8 @@ wide! {
 wide! {
     x256, "avx2", __m256i, 8,
     load: _mm256_loadu_si256, store: _mm256_storeu_si256, splat: _mm256_set1_epi32, zero: _mm256_setzero_si256,
-    add: _mm256_add_epi32, and: _mm256_and_si256, sra: _mm256_srai_epi32, shift_words: _mm256_srli_epi16,
-    shift_left: _mm256_slli_epi32, madd: _mm256_madd_epi16, shuffle: _mm256_shuffle_epi8, packs: _mm256_packs_epi32,
+    add: _mm256_add_epi32, and: _mm256_and_si256, sra: _mm256_srai_epi32 by i32, shift_words: _mm256_srli_epi16,
+    madd: _mm256_madd_epi16, shuffle: _mm256_shuffle_epi8, packs: _mm256_packs_epi32,
     packus: _mm256_packus_epi16,
     windows: |at, offsets| {
         let quarter = |n: usize| _mm_loadu_si128(at.add(*offsets.add(n) as usize).cast());
@@ -185,8 +153,8 @@ wide! {
 wide! {
     x512, "avx512f,avx512bw", __m512i, 16,
     load: _mm512_loadu_si512, store: _mm512_storeu_si512, splat: _mm512_set1_epi32, zero: _mm512_setzero_si512,
-    add: _mm512_add_epi32, and: _mm512_and_si512, sra: _mm512_srai_epi32, shift_words: _mm512_srli_epi16,
-    shift_left: _mm512_slli_epi32, madd: _mm512_madd_epi16, shuffle: _mm512_shuffle_epi8, packs: _mm512_packs_epi32,
+    add: _mm512_add_epi32, and: _mm512_and_si512, sra: _mm512_srai_epi32 by u32, shift_words: _mm512_srli_epi16,
+    madd: _mm512_madd_epi16, shuffle: _mm512_shuffle_epi8, packs: _mm512_packs_epi32,
     packus: _mm512_packus_epi16,
     windows: |at, offsets| {
         let quarter = |n: usize| _mm_loadu_si128(at.add(*offsets.add(n) as usize).cast());
