@@ -279,6 +279,12 @@ mod vector {
         }
     }
 
+    /// The factors, of which what is read here is kept for no later reading: were it wrong, that would take off what it had added.
+    #[inline(always)]
+    fn read<T>(factors: &T) -> &T {
+        core::hint::black_box(factors)
+    }
+
     /// `number`, known only once `s` is. Between them are the flags: a copy of `s` in a register could be wrong and nobody would see.
     #[inline(always)]
     fn after(s: u64, mut number: usize) -> usize {
@@ -315,12 +321,14 @@ mod vector {
         for period in periods {
             let from = after(s, period);
             for unit in 0..counts.units {
-                let x = x[(from + unit) % FACTORS];
+                let factor = (from + unit) % FACTORS;
+                let added = read(&x)[factor];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = _mm256_fmadd_ps(x, b, *sum);
+                    *sum = _mm256_fmadd_ps(added, b, *sum);
                 }
+                let taken_off = read(&x)[factor];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = _mm256_fnmadd_ps(x, b, *sum);
+                    *sum = _mm256_fnmadd_ps(taken_off, b, *sum);
                 }
             }
             let first = _mm_cvtsi128_si32(_mm_castps_si128(_mm256_castps256_ps128(sums[0])));
@@ -355,12 +363,14 @@ mod vector {
         for period in periods {
             let from = after(s[1], after(s[0], period));
             for unit in 0..counts.units {
-                let x = x[(from + unit) % FACTORS];
+                let factor = (from + unit) % FACTORS;
+                let added = read(&x)[factor];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = _mm512_fmadd_ps(x, b, *sum);
+                    *sum = _mm512_fmadd_ps(added, b, *sum);
                 }
+                let taken_off = read(&x)[factor];
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = _mm512_fnmadd_ps(x, b, *sum);
+                    *sum = _mm512_fnmadd_ps(taken_off, b, *sum);
                 }
             }
             let bits = _mm512_castps_si512(sums[0]);
