@@ -28,19 +28,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How many inputs of 16 are of each kind: the fewer, the more it hides.
+    /// How many inputs of 32 are of each kind: the fewer, the more it hides.
     const SHARES: [(Self, u8); 6] = [
-        (Self::Uniform, 5),
-        (Self::PictureLike, 4),
-        (Self::HighToggle, 3),
-        (Self::SmallInteger, 2),
+        (Self::Uniform, 11),
+        (Self::PictureLike, 8),
+        (Self::HighToggle, 6),
+        (Self::SmallInteger, 4),
+        (Self::NearDenormal, 2),
         (Self::Sparse, 1),
-        (Self::NearDenormal, 1),
     ];
 
     pub(crate) fn choose(rng: &mut Rng) -> Self {
         let mut kinds = Self::SHARES.iter().flat_map(|(kind, share)| core::iter::repeat_n(*kind, (*share).into()));
-        kinds.nth(rng.within(0, 15)).expect("the shares add up to 16")
+        kinds.nth(rng.within(0, 31)).expect("the shares add up to 32")
     }
 }
 
@@ -236,8 +236,9 @@ impl Format {
             (Kind::Sparse, _) => with(dice >> 3 & 1),
             (Kind::NearDenormal, Side::A) => with(self.least.0 + (dice & 1)),
             (Kind::NearDenormal, Side::B) => with(self.least.1 + (dice & 1)),
-            (Kind::PictureLike, Side::A) => self.whole(i32::from(ramp(random as u8, at))),
-            (Kind::PictureLike, Side::B) => with(-6 - (dice & 3)),
+            // Not from 0 on: what is wrong in a number much smaller than its neighbours is rounded away.
+            (Kind::PictureLike, Side::A) => self.whole(64 + i32::from(ramp(random as u8, at)) * 3 / 4),
+            (Kind::PictureLike, Side::B) => with(-6 - (dice & 1)),
         }
     }
 

@@ -8,8 +8,9 @@ use crate::{
     rng::Rng,
 };
 
-/// How many times larger, as a power of two, the first product is than those that cancel.
-const ABOVE_PAIRS: u32 = 4;
+/// How many times larger, as a power of two, the first product is than those that cancel: the larger, the more is lost of what
+/// is multiplied, and the smaller, of sums that then outgrow it. By simulation 3 loses least.
+const ABOVE_PAIRS: u32 = 3;
 
 /// Makes A and B.
 pub(super) fn fill<P: Product>(rng: &mut Rng, shape: Shape, a: &mut [P::A], b: &mut [P::B])
@@ -22,12 +23,17 @@ where
     let weights = bytemuck::cast_slice_mut::<_, P::Weight>(b);
     data::fill(rng, kind, Side::B, weights);
     // Pictures have neighbours that are alike already.
-    if matches!(kind, Kind::Uniform | Kind::NearDenormal) {
+    if matches!(kind, Kind::Uniform | Kind::NearDenormal | Kind::SmallInteger) {
         a.as_chunks_mut().0.iter_mut().for_each(|[even, odd]| *odd = odd.echo(*even));
     }
-    let cancels = matches!(kind, Kind::Uniform | Kind::NearDenormal | Kind::PictureLike);
-    // As far as so many products of random signs go.
-    let above = if cancels { ABOVE_PAIRS } else { shape.k.ilog2() / 2 + 2 };
+    let cancels = !matches!(kind, Kind::HighToggle | Kind::Sparse);
+    // Pairs of high toggle all have the same sum, and cancel each other.
+    let above = match kind {
+        _ if cancels => ABOVE_PAIRS,
+        Kind::HighToggle => ABOVE_PAIRS + 1,
+        // As far as so many products of random signs go.
+        _ => shape.k.ilog2() / 2 + 2,
+    };
     for panel in weights.chunks_exact_mut(shape.k.div_ceil(P::GROUP) * P::GROUP * P::PANEL) {
         for (number, pair) in panel.chunks_exact_mut(2 * P::PANEL).enumerate() {
             if cancels {
@@ -37,7 +43,6 @@ where
                     pair[odd] = pair[odd].echo(pair[even]).negated();
                 }
             } else if kind == Kind::HighToggle && number % 2 == 1 {
-                // Its pairs all have the same sum.
                 pair.iter_mut().for_each(|weight| *weight = weight.negated());
             }
         }

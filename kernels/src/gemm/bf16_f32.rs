@@ -68,7 +68,6 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{broadcast_bf16, dot_bf16, embedded, embedded_peak, fused_ps, one_in_three},
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
         },
@@ -92,9 +91,17 @@ mod vector {
         Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
         left: [[Bf16; 2]] |k: [Bf16; 2]| [k], unchanged: true, samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
-        broadcast: broadcast_bf16,
-        row: embedded!(bf16), peak: embedded_peak!(__m512, dot_bf16),
+        broadcast: |a: [Bf16; 2]| _mm512_castsi512_ps(_mm512_set1_epi32(bytemuck::cast(a))),
+        step: |sum, a, b| dot(sum, a, b),
     );
+
+    #[inline]
+    #[target_feature(enable = "avx512bf16")]
+    fn dot(sum: __m512, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the same 512 bits.
+        let (a, b) = unsafe { core::mem::transmute::<(__m512, __m512), (__m512bh, __m512bh)>((a, b)) };
+        _mm512_dpbf16_ps(sum, a, b)
+    }
 
     /// Without the dot product, the odd k and then the even one are converted: they are the upper halves of f32.
     #[inline(always)]
@@ -128,7 +135,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2,

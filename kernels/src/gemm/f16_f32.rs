@@ -63,7 +63,6 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{embedded, embedded_peak, fused_ps, one_in_three},
             first::first,
             register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
@@ -93,7 +92,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words))),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
@@ -101,7 +100,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words)),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1,

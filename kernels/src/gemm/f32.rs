@@ -57,7 +57,6 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{embedded, embedded_peak, fused_ps, one_in_three},
             first::first,
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
@@ -80,7 +79,7 @@ mod vector {
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), row: embedded!(ps), peak: embedded_peak!(__m512, fused_ps),
+        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 1,

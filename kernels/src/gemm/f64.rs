@@ -57,7 +57,6 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            embedded::{embedded, embedded_peak, fused_pd, none},
             first::first,
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
             tile::{Left, Right, Sums, Tile, Tiles, UseTile},
@@ -80,7 +79,7 @@ mod vector {
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_pd(), load: load!(_mm512_loadu_pd), store: store!(_mm512_storeu_pd),
         broadcast: |a: f64| _mm512_set1_pd(a),
-        first: first!(zmm, pd), row: embedded!(pd), peak: embedded_peak!(__m512d, fused_pd),
+        first: first!(zmm, pd), step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
     );
     register_tile!(
         F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1,

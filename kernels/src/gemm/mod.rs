@@ -3,8 +3,6 @@
 
 mod balance;
 mod bf16_f32;
-#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
-mod embedded;
 mod f16_f32;
 mod f32;
 mod f64;

@@ -269,7 +269,7 @@ macro_rules! register_tile {
                                                 acc[number][vector] = $step(acc[number][vector], a, b[vector]);
                                             }
                                         )?
-                                        $(acc[number] = $row(acc[number], (row, behind, below), b);)?
+                                        $(acc[number] = $row(acc[number], (row, below), b);)?
                                         $(
                                             let next = (number + 1) % $rows;
                                             (acc[next], made[number]) = $late((acc[next], made[next]), (row, below), b);
@@ -380,7 +380,7 @@ macro_rules! multiply_add {
         )
     };
     ($class:ident, $vector:ty, $($line:literal),+) => {
-        |[mut s, mut u]: [$vector; 2], (row, _, below): (*const _, usize, usize), [b, c]: [$vector; 2]| {
+        |[mut s, mut u]: [$vector; 2], (row, below): (*const _, usize), [b, c]: [$vector; 2]| {
             // SAFETY: the caller points to a number of its row, and has the instruction set.
             unsafe {
                 core::arch::asm!(
