@@ -9,7 +9,7 @@ impl Machine {
         let (family, model) = (self.family?, self.model?);
         match self.vendor.as_str() {
             "AuthenticAMD" => amd(family, model, lanes),
-            "GenuineIntel" if family == 6 => intel(model, core.kind, lanes),
+            "GenuineIntel" if family == 6 => intel(model, core.kind, lanes, self.virtual_machine),
             _ => None,
         }
     }
@@ -28,8 +28,8 @@ fn amd(family: u32, model: u32, lanes: u64) -> Option<u32> {
 }
 
 /// Large cores since Haswell start two of 256 bits. Of 512 bits client parts start one; which servers start two depends on the
-/// product. What small cores start differs by generation.
-fn intel(model: u32, kind: Kind, lanes: u64) -> Option<u32> {
+/// product, and there are hypervisors that give servers a client's number. What small cores start differs by generation.
+fn intel(model: u32, kind: Kind, lanes: u64, virtual_machine: bool) -> Option<u32> {
     /// Haswell, Broadwell, Skylake to Comet Lake.
     const OLDER: [u32; 13] = [0x3c, 0x45, 0x46, 0x3d, 0x47, 0x4e, 0x5e, 0x8e, 0x9e, 0xa5, 0xa6, 0x3f, 0x4f];
     /// Ice Lake, Tiger Lake and Rocket Lake.
@@ -39,7 +39,7 @@ fn intel(model: u32, kind: Kind, lanes: u64) -> Option<u32> {
     match lanes {
         8 if OLDER.contains(&model) || CLIENT_512.contains(&model) => Some(2),
         8 if HYBRID.contains(&model) && kind == Kind::Performance => Some(2),
-        16 if CLIENT_512.contains(&model) => Some(1),
+        16 if CLIENT_512.contains(&model) && !virtual_machine => Some(1),
         _ => None,
     }
 }
@@ -75,6 +75,10 @@ mod tests {
             machine.cores[0].kind = kind;
             let told = machine.products_per_cycle(&machine.cores[0], lanes);
             assert_eq!(told, expected, "{vendor} {family:#x} {model:#x} {kind:?} {lanes}");
+            machine.virtual_machine = true;
+            let told = machine.products_per_cycle(&machine.cores[0], lanes);
+            let believed = expected.filter(|_| (vendor, lanes) != ("GenuineIntel", 16));
+            assert_eq!(told, believed, "{vendor} {family:#x} {model:#x} {kind:?} {lanes} in a virtual machine");
         }
     }
 

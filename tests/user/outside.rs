@@ -161,8 +161,11 @@ fn flipped_input_is_corrupt_input() {
     let report = run.finish();
     let of_class = |class| report.findings.iter().filter(move |finding| finding.class == class).count();
     assert!(of_class(Class::CorruptInput) > 0, "{:?}", report.findings);
-    // A packed copy of the input looks like it from outside; flipped, it is the multiplication that goes wrong.
-    assert_eq!(of_class(Class::CorruptInput) + of_class(Class::Miscompute), report.findings.len());
+    // A packed copy of the input looks like it from outside; flipped, it is the multiplication that goes wrong. And memory that
+    // held an input when it was found may hold a reference when it is flipped.
+    let mut others = report.findings.iter().filter(|finding| finding.class != Class::CorruptInput);
+    let explained = |class| matches!(class, Class::Miscompute | Class::CorruptReference);
+    assert!(others.all(|finding| explained(finding.class)), "{:?}", report.findings);
     assert!(report.findings.iter().all(|finding| finding.core == Some(core)), "{:?}", report.findings);
 }
 
