@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    mem,
+    mem::{self, MaybeUninit},
     os::unix::{
         fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         process::{CommandExt, ExitStatusExt},
@@ -217,9 +217,10 @@ impl Starved {
 
     /// Since the thread began, ns; 0 where the OS does not tell. Takes no memory.
     pub fn ns(&self) -> u64 {
-        let mut bytes = [0; 96];
-        let read = self.0.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok()).unwrap_or(0);
-        let text = std::str::from_utf8(&bytes[..read]).unwrap_or_default();
+        // Not cleared: nobody would see what goes wrong in bytes that are written next.
+        let mut bytes = [MaybeUninit::uninit(); 96];
+        let read = self.0.as_ref().and_then(|file| rustix::io::pread(file, &mut bytes, 0).ok());
+        let text = read.and_then(|(read, _)| std::str::from_utf8(read).ok()).unwrap_or_default();
         text.split_whitespace().nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0)
     }
 }
