@@ -90,7 +90,8 @@ mod tests {
     }
 
     /// Held where the design is known; where it is not, or something disturbs at every try, it is said that it was not. What
-    /// shares the core (a host's other machines) takes its multipliers now and then for longer than one try.
+    /// shares the core (a host's other machines) takes its multipliers now and then for longer than one try, and in a virtual
+    /// machine all the time perhaps: there fewer than by design prove nothing, and more would.
     #[test]
     fn the_chain_agrees_with_instructions_of_known_throughput() {
         let allowed = platform::thread_affinity().expect("readable");
@@ -110,6 +111,13 @@ mod tests {
                 match (measured, expected) {
                     (Some(measured), Some(expected)) => {
                         let ratio = measured / f64::from(expected);
+                        if machine.virtual_machine && (0.5..0.98).contains(&ratio) {
+                            println!(
+                                "skipped on {}, {lanes:?} lanes: others take of {expected}: {measured:.3}",
+                                core.label
+                            );
+                            continue;
+                        }
                         assert!((ratio - 1.0).abs() <= 0.02, "{}, {lanes:?} lanes: {measured}", core.label);
                         println!("{}, {lanes:?} lanes: {measured:.3} a cycle, {expected} by design", core.label);
                     }
