@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     journal::{self, JOURNAL_FILE},
+    plan::shell_word,
     report::{
         Report, compare::Comparison, html, junit, markdown, prometheus, text, timeline::Timeline, tune::TuneReport,
     },
@@ -123,7 +124,7 @@ impl FileArgs {
 
 /// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.
 fn again(run: &str, folder: &Path) -> String {
-    let by = elsewhere(folder).map_or_else(|| run.to_owned(), |_| folder.display().to_string());
+    let by = elsewhere(folder).map_or_else(|| run.to_owned(), |_| shell_word(&folder.display().to_string()));
     format!("Run {run}. Again: oddcore report {by}\n")
 }
 

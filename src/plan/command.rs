@@ -55,9 +55,24 @@ impl Program {
     }
 }
 
-/// A text as one word for a shell.
+/// A text as one word for a shell: PowerShell on Windows.
 pub fn shell_word(text: &str) -> String {
+    if cfg!(windows) {
+        return powershell_word(text);
+    }
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+}
+
+/// Double quotes, which cmd.exe knows too, wherever PowerShell would put nothing else in the place of what they hold.
+fn powershell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || r"\/:.,=_-+*".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else if text.contains(['"', '$', '`']) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        format!("\"{text}\"")
+    }
 }
 
 /// What is asked for of a program's runs.
@@ -178,6 +193,21 @@ mod tests {
         let loads = vec![Load::Solo, Load::Together];
         let program = Program { argv: vec!["/usr/bin/true".into()], folder: "/".into(), files: vec![], exit: 0 };
         CommandRequest { program, cores: (0..cores).collect(), loads, seconds, times, once_s, seed: Hex(7) }
+    }
+
+    #[test]
+    fn words_are_quoted_for_powershell_only_where_they_must_be() {
+        for (text, word) in [
+            (r"C:\runs\20261128T062726Z-712", r"C:\runs\20261128T062726Z-712"),
+            ("4,5=60x", "4,5=60x"),
+            (r"C:\Users\A. User\runs", r#""C:\Users\A. User\runs""#),
+            ("", r#""""#),
+            ("print(1)", r#""print(1)""#),
+            ("it's $5", "'it''s $5'"),
+            (r#"say "yes""#, r#"'say "yes"'"#),
+        ] {
+            assert_eq!(powershell_word(text), word);
+        }
     }
 
     #[test]
