@@ -88,7 +88,7 @@ mod vector {
     }
 
     register_tile!(
-        Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1,
+        Bf16F32, ZmmBf16(Avx512Bf16), "avx512f,avx512bw,avx512bf16", zmm_reg, 12 x 2 x 16, parts: 1, together: 1,
         left: [[Bf16; 2]] |k: [Bf16; 2]| [k], unchanged: true, samples: [Bf16(0x3f80); 2], [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: [Bf16; 2]| _mm512_castsi512_ps(_mm512_set1_epi32(bytemuck::cast(a))),
@@ -130,7 +130,7 @@ mod vector {
     convert!(convert_xmm, "sse4.1", __m128i => __m128, _mm_castsi128_ps, _mm_and_si128, _mm_set1_epi32, _mm_slli_epi32);
 
     register_tile!(
-        Bf16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2,
+        Bf16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2, together: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words), part),
@@ -138,7 +138,7 @@ mod vector {
         step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2,
+        Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2, together: 4,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         unpack: |words: *const u8, part| {
@@ -149,7 +149,7 @@ mod vector {
         step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        Bf16F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 2,
+        Bf16F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 2, together: 4,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         unpack: |words, part| convert_ymm(load!(_mm256_loadu_si256)(words), part),
@@ -157,7 +157,7 @@ mod vector {
         step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        Bf16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
+        Bf16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2, together: 2,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm_setzero_ps(), load: load!(_mm_loadu_ps), store: store!(_mm_storeu_ps),
         unpack: |words, part| convert_xmm(load!(_mm_loadu_si128)(words), part),

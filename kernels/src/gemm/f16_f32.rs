@@ -87,7 +87,7 @@ mod vector {
     }
 
     register_tile!(
-        F16F32, ZmmFp16(Avx512Fp16), "avx512f,avx512bw,avx512fp16", zmm_reg, 12 x 2 x 16, parts: 1,
+        F16F32, ZmmFp16(Avx512Fp16), "avx512f,avx512bw,avx512fp16", zmm_reg, 12 x 2 x 16, parts: 1, together: 2,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtxph_ps(_mm256_castsi256_ph(load!(_mm256_loadu_si256)(words))),
@@ -95,7 +95,7 @@ mod vector {
         first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
+        F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1, together: 2,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| _mm512_cvtph_ps(load!(_mm256_loadu_si256)(words)),
@@ -103,7 +103,7 @@ mod vector {
         first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1,
+        F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1, together: 4,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         unpack: |words, _| _mm256_cvtph_ps(load!(_mm_loadu_si128)(words)),
@@ -124,7 +124,7 @@ mod vector {
     }
 
     register_tile!(
-        F16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 1,
+        F16F32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 1, together: 1,
         left: [f32] converted, samples: 1.0, F16(0x3c00);
         zero: _mm_setzero_ps(), load: load!(_mm_loadu_ps), store: store!(_mm_storeu_ps),
         unpack: |words, _| convert(load!(_mm_loadl_epi64)(words)),

@@ -75,14 +75,14 @@ mod vector {
     }
 
     register_tile!(
-        F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1,
+        F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1, together: 4,
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: f32| _mm512_set1_ps(a),
         first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
-        F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 1,
+        F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 1, together: 4,
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         broadcast: |a: f32| _mm256_set1_ps(a),

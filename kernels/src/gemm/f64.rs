@@ -75,14 +75,14 @@ mod vector {
     }
 
     register_tile!(
-        F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 8, parts: 1,
+        F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 8, parts: 1, together: 4,
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_pd(), load: load!(_mm512_loadu_pd), store: store!(_mm512_storeu_pd),
         broadcast: |a: f64| _mm512_set1_pd(a),
         first: first!(zmm, pd), step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
     );
     register_tile!(
-        F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1,
+        F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1, together: 4,
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm256_setzero_pd(), load: load!(_mm256_loadu_pd), store: store!(_mm256_storeu_pd),
         broadcast: |a: f64| _mm256_set1_pd(a),

@@ -85,10 +85,7 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
 
     /// Makes A and B.
     fn fill(rng: &mut Rng, shape: Shape, a: &mut [Self::A], b: &mut [Self::B]) {
-        let kind = Kind::choose(rng);
-        data::fill(rng, kind, Side::A, a);
-        data::fill(rng, kind, Side::B, bytemuck::cast_slice_mut::<_, Self::Weight>(b));
-        clear_padding::<Self>(shape, b, Self::clear);
+        fill::<Self>(rng, shape, a, b);
     }
     /// Sets to zero what a word holds from that k on.
     fn clear(word: &mut Self::B, used: usize) {
@@ -107,6 +104,14 @@ pub(crate) trait Product: Tiles + Sync + Sized + 'static {
         let _ = (a, b, c, rng);
         None
     }
+}
+
+/// Makes A and B of one kind of data.
+fn fill<P: Product>(rng: &mut Rng, shape: Shape, a: &mut [P::A], b: &mut [P::B]) {
+    let kind = Kind::choose(rng);
+    data::fill(rng, kind, Side::A, a);
+    data::fill(rng, kind, Side::B, bytemuck::cast_slice_mut::<_, P::Weight>(b));
+    clear_padding::<P>(shape, b, P::clear);
 }
 
 /// What a kernel multiplies.

@@ -92,19 +92,20 @@ macro_rules! store {
 
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
-/// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
-/// for that, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and adds those that the row
+/// A pass through the loop takes `together` parts: where units of vectors count pointers too, more of them leave more to
+/// vectors, and how many are best is measured. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
+/// where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and adds those that the row
 /// below got a step before; `add` adds what the last step leaves. `first` is a row's first step of a block, which reads what the
 /// sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
-        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal,
+        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal,
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(first: $first:expr,)? $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
         $(late: $late:expr, late_peak: $late_peak:expr, add: $add:expr,)?
-        $(raise: $raise:expr, correct: $correct:expr, total: $total:expr, subtract: $subtract:expr,)?
+        $(raise: $raise:expr,)? $(correct: $correct:expr, total: $total:expr, subtract: $subtract:expr,)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -214,8 +215,6 @@ macro_rules! register_tile {
                     const FIRST: usize = 0 $(+ { let _ = stringify!($first); 1 })?;
                     // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
                     const APART: usize = 3;
-                    // Parts that a pass through the loop takes: for more there are too few registers to index with.
-                    const TOGETHER: usize = if $parts % 2 == 0 { 2 } else { 1 };
                     let Sums { sums, stride, start } = sums;
                     let (from, down, across) = match start {
                         Some(start) => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
@@ -251,40 +250,48 @@ macro_rules! register_tile {
                         let group = |group: usize| left.words.as_ptr().wrapping_add(run * left.run + group * APART * left.row);
                         let mut rows: [*const $left; $rows / APART] =
                             core::array::from_fn(|at| group(at).cast::<$left>().wrapping_add(done));
-                        for _ in done..left.steps * $parts / TOGETHER {
-                            for part in 0..TOGETHER {
-                                // SAFETY: as many vectors as there are steps and parts.
-                                let b: [_; $vectors] =
-                                    core::array::from_fn(|vector| $load(words[vector].wrapping_add(part * pitch)));
-                                $(let b = b.map($raise);)?
-                                for group in 0..$rows / APART {
-                                    for behind in 0..APART {
-                                        let below = behind * left.row * size_of::<[$left; $parts]>();
-                                        let (row, below) = (rows[group], below + part * size_of::<$left>());
-                                        let number = group * APART + behind;
-                                        $(
-                                            // SAFETY: within the packed lines, as checked.
-                                            let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
-                                            for vector in 0..$vectors {
-                                                acc[number][vector] = $step(acc[number][vector], a, b[vector]);
+                        macro_rules! passes {
+                            ($times:expr, $parts_each:expr) => {
+                                for _ in 0..$times {
+                                    for part in 0..$parts_each {
+                                        // SAFETY: as many vectors as there are steps and parts.
+                                        let b: [_; $vectors] =
+                                            core::array::from_fn(|vector| $load(words[vector].wrapping_add(part * pitch)));
+                                        $(let b = b.map($raise);)?
+                                        for group in 0..$rows / APART {
+                                            for behind in 0..APART {
+                                                let below = behind * left.row * size_of::<[$left; $parts]>();
+                                                let (row, below) = (rows[group], below + part * size_of::<$left>());
+                                                let number = group * APART + behind;
+                                                $(
+                                                    // SAFETY: within the packed lines, as checked.
+                                                    let a = $broadcast(unsafe { *row.wrapping_byte_add(below) });
+                                                    for vector in 0..$vectors {
+                                                        acc[number][vector] = $step(acc[number][vector], a, b[vector]);
+                                                    }
+                                                )?
+                                                $(acc[number] = $row(acc[number], (row, below), b);)?
+                                                $(
+                                                    let next = (number + 1) % $rows;
+                                                    (acc[next], made[number]) = $late((acc[next], made[next]), (row, below), b);
+                                                )?
                                             }
-                                        )?
-                                        $(acc[number] = $row(acc[number], (row, below), b);)?
-                                        $(
-                                            let next = (number + 1) % $rows;
-                                            (acc[next], made[number]) = $late((acc[next], made[next]), (row, below), b);
-                                        )?
+                                        }
+                                    }
+                                    words = words.map(|words| words.wrapping_add($parts_each * pitch));
+                                    for row in &mut rows {
+                                        *row = row.wrapping_add($parts_each);
+                                        // Keeps the compiler from making a pointer of its own for every row.
+                                        // SAFETY: no instruction at all.
+                                        unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(readonly, nostack, preserves_flags)) };
                                     }
                                 }
-                            }
-                            words = words.map(|words| words.wrapping_add(TOGETHER * pitch));
-                            for row in &mut rows {
-                                *row = row.wrapping_add(TOGETHER);
-                                // Keeps the compiler from making a pointer of its own for every row.
-                                // SAFETY: no instruction at all.
-                                unsafe { core::arch::asm!("/* {0} */", inout(reg) *row, options(readonly, nostack, preserves_flags)) };
-                            }
+                            };
                         }
+                        let parts = (left.steps - done) * $parts;
+                        let whole = parts / $together;
+                        passes!(whole, $together);
+                        passes!(parts - whole * $together, 1);
                     }
                     $(for row in 1..$rows {
                         for vector in 0..$vectors {

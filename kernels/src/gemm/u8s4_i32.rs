@@ -162,7 +162,7 @@ mod vector {
     );
 
     register_tile!(
-        U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 2,
+        U8S4I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 2, together: 2,
         left: [[u8; 4]] bytemuck::must_cast, unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| bytes_zmm(load!(_mm512_loadu_si512)(words), part),
@@ -170,7 +170,7 @@ mod vector {
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
-        U8S4I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 2,
+        U8S4I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 2, together: 2,
         left: [[u8; 4]] bytemuck::must_cast, unchanged: true, samples: [1; 4], [S4x2(0x11); 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| bytes_ymm(load!(_mm256_loadu_si256)(words), part),
@@ -221,7 +221,7 @@ mod vector {
     );
 
     register_tile!(
-        U8S4I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 4,
+        U8S4I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 4, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
@@ -230,7 +230,7 @@ mod vector {
         add: |a, b| _mm512_add_epi32(a, b),
     );
     register_tile!(
-        U8S4I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 4,
+        U8S4I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 4, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
@@ -238,7 +238,7 @@ mod vector {
         row: multiply_add!(ymm), peak: multiply_add_peak!(ymm),
     );
     register_tile!(
-        U8S4I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 4,
+        U8S4I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 4, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [S4x2(0x11); 4];
         zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
         unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),

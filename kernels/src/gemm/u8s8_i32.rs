@@ -94,21 +94,21 @@ mod vector {
     }
 
     register_tile!(
-        U8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1,
+        U8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1, together: 2,
         left: [[u8; 4]] |k: [u8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
-        U8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1,
+        U8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1, together: 1,
         left: [[u8; 4]] |k: [u8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
     );
     register_tile!(
-        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 2,
+        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 2, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
@@ -117,7 +117,7 @@ mod vector {
         add: |a, b| _mm512_add_epi32(a, b),
     );
     register_tile!(
-        U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2,
+        U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),
@@ -125,7 +125,7 @@ mod vector {
         row: multiply_add!(ymm), peak: multiply_add_peak!(ymm),
     );
     register_tile!(
-        U8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2,
+        U8S8I32, Xmm(Sse41), "sse4.1", xmm_reg, 6 x 2 x 4, parts: 2, together: 2,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm_setzero_si128(), load: load!(_mm_loadu_si128), store: store!(_mm_storeu_si128),
         unpack: |words, part| sign_extend_xmm(load!(_mm_loadu_si128)(words), part),
