@@ -83,7 +83,7 @@ impl View for Reader {
     fn note(&mut self, _: &str) {}
 
     fn morning(&mut self, outcome: &Outcome) {
-        self.0.push(morning::render(outcome));
+        self.0.push(morning::render(outcome, None));
     }
 }
 
@@ -114,7 +114,7 @@ fn each_morning_and_a_long_runs_end_are_summed_up_and_told_again_from_the_journa
     assert!(reader.0.iter().all(|text| text.lines().all(|line| line.chars().count() <= 80)), "{first}");
     let bytes = memory.0.lock().expect("no panic").clone();
     let records = oddcore::journal::read_from("memory", &bytes[..]).expect("ours").records;
-    assert_eq!(morning::of_all(&records), reader.0);
+    assert_eq!(morning::of_all(&records, None), reader.0);
     let folder = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
         morning::keep(folder.path(), &outcome, last).expect("writable");

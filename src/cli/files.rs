@@ -70,13 +70,15 @@ impl Files {
     pub fn finish(&self, outcome: &Outcome, folder: &Path) -> Result<(), CliError> {
         if let Some(report) = TuneReport::of(outcome) {
             self.refuse_forms(OF_A_TUNING)?;
-            let shown = TuneReport::on_screen(outcome, elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
+            let shown =
+                TuneReport::on_screen(outcome, journal::elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
             return self.json.finish(&report, &(shown.render() + &again(&report.run, folder)));
         }
         let report = Report::of(outcome).expect("a run has an opening record");
         let table = match self.args.format {
             Format::Text => {
-                let shown = Report::on_screen(outcome, elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
+                let shown =
+                    Report::on_screen(outcome, journal::elsewhere(folder).as_deref()).unwrap_or_else(|| report.clone());
                 text::render(&shown) + &again(&report.run, folder)
             }
             Format::Markdown => markdown::render(&report),
@@ -124,13 +126,6 @@ impl FileArgs {
 
 /// The line that says how to see a report again: by the run's id if that is found without more, else by its folder.
 fn again(run: &str, folder: &Path) -> String {
-    let by = elsewhere(folder).map_or_else(|| run.to_owned(), |_| shell_word(&folder.display().to_string()));
+    let by = journal::elsewhere(folder).map_or_else(|| run.to_owned(), |_| shell_word(&folder.display().to_string()));
     format!("Run {run}. Again: oddcore report {by}\n")
-}
-
-/// The folder of runs that a run's folder lies in, where that is not the usual one, in which a run is found by its id.
-pub fn elsewhere(folder: &Path) -> Option<String> {
-    let runs = folder.parent()?;
-    let usual = journal::runs_folder(None).is_ok_and(|usual| runs == usual);
-    (!usual).then(|| runs.display().to_string())
 }

@@ -61,7 +61,8 @@ fn mornings(args: &ReportArgs) -> Result<u8, CliError> {
         return Err(CliError::Usage("--mornings are of one run; name only one".into()));
     };
     let folder = find_run(args.runs.as_deref(), args.run.first().map(String::as_str))?;
-    let summaries = morning::of_all(&journal::read(&folder.join(JOURNAL_FILE))?.records);
+    let summaries =
+        morning::of_all(&journal::read(&folder.join(JOURNAL_FILE))?.records, journal::elsewhere(&folder).as_deref());
     if summaries.is_empty() {
         let folder = folder.display();
         return Err(CliError::Usage(format!("{folder}: no summary was made; oddcore report shows the run as a whole")));

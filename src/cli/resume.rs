@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    files::{Files, OF_A_TUNING, elsewhere},
+    files::{Files, OF_A_TUNING},
     picture,
     run::PlaceArgs,
     run::read_machine,
@@ -19,7 +19,7 @@ use super::{
     tune::Tune,
 };
 use crate::{
-    journal::{JOURNAL_FILE, Signposts, find_run, newest_runs, opening, runs_folder, supervisor_vanished},
+    journal::{self, JOURNAL_FILE, Signposts, find_run, newest_runs, opening, runs_folder, supervisor_vanished},
     machine::{Machine, name, traces},
     plan::{SECONDS_MAX, Tuning, shell_word},
     platform,
@@ -153,7 +153,7 @@ pub fn say_what_became_of_the_last_run(place: &PlaceArgs) -> Result<(), CliError
     let Ok(mut found) = aftermath::open(&folder, Duration::ZERO) else { return Ok(()) };
     if let Some(loss) = settle(&folder, &mut found, place.root.as_deref())? {
         let id = &found.run.run;
-        let runs = elsewhere(&folder).map(|runs| format!(" --runs {}", shell_word(&runs))).unwrap_or_default();
+        let runs = journal::elsewhere(&folder).map(|runs| format!(" --runs {}", shell_word(&runs))).unwrap_or_default();
         let on = if found.run.drill { String::new() } else { format!(" Go on with it: oddcore resume {id}{runs}") };
         say(&format!("The last run, {id}, did not end: {}.{}{on}", loss.why, suspects(&found, &loss)));
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use record::Record;
-pub use runs::{JOURNAL_FILE, RunsError, create_run, find_run, is_run_id, newest_runs, runs_folder};
+pub use runs::{JOURNAL_FILE, RunsError, create_run, elsewhere, find_run, is_run_id, newest_runs, runs_folder};
 pub use signpost::Signposts;
 pub use store::{FileStore, Store};
 pub use vanished::{supervisor_vanished, tell_supervisor_vanished};

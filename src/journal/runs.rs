@@ -84,6 +84,13 @@ fn holds_a_run(path: &Path) -> bool {
     own(path).is_ok_and(|of| of.is_dir()) && own(&path.join(JOURNAL_FILE)).is_ok_and(|of| of.is_file())
 }
 
+/// The folder of runs that a run's folder lies in, where that is not the usual one, in which a run is found by its id.
+pub fn elsewhere(folder: &Path) -> Option<String> {
+    let runs = folder.parent()?;
+    let usual = runs_folder(None).is_ok_and(|usual| runs == usual);
+    (!usual).then(|| runs.display().to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,6 +37,14 @@ impl Program {
         Path::new(name).file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
+    /// Its name and its arguments, and what of it counts.
+    pub fn in_words(&self) -> String {
+        let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();
+        let files = if self.files.is_empty() { String::new() } else { format!(" with {}", self.files.join(", ")) };
+        let exit = if self.exit == 0 { String::new() } else { format!(" and exit {}", self.exit) };
+        words.join(" ") + &files + &exit
+    }
+
     /// The command, for a shell, that runs it on every core for so long, under one load or as without `--loads`; `rest` is what
     /// it is given besides. Never on some cores alone: results differ from those of other cores.
     pub fn on_every_core(&self, load: Option<Load>, length: &str, rest: &str) -> String {

@@ -297,7 +297,7 @@ mod tests {
             record::{Evidence, EvidenceKey},
         },
         machine::{RatedClock, Source},
-        plan::{Expected, Step},
+        plan::{Expected, Step, shell_word},
         report::{
             Report,
             build::tests::{asked, outcome, work},
@@ -477,7 +477,7 @@ mod tests {
         outcome.apply(&Record::Interrupted { at: "2026-01-01T00:00:00Z".into(), why: None });
         let cut = format!("The run was cut short. Go on with it: oddcore resume {run}");
         assert_eq!(advice(&outcome, None), [cut.as_str()]);
-        assert_eq!(advice(&outcome, Some("/my runs")), [format!("{cut} --runs '/my runs'")]);
+        assert_eq!(advice(&outcome, Some("/my runs")), [format!("{cut} --runs {}", shell_word("/my runs"))]);
     }
 
     #[test]

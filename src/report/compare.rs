@@ -352,7 +352,13 @@ fn other_work(a: &Report, b: &Report) -> Option<String> {
         _ => "oddcore's own work",
     };
     let (of_a, of_b) = (work(a), work(b));
-    (of_a != of_b).then(|| format!("A is {of_a}, B {of_b}"))
+    if of_a != of_b {
+        return Some(format!("A is {of_a}, B {of_b}"));
+    }
+    let (of_a, of_b) = (a.program.as_ref()?, b.program.as_ref()?);
+    // Wherever each of them worked.
+    let alike = (&of_a.argv, &of_a.files, of_a.exit) == (&of_b.argv, &of_b.files, of_b.exit);
+    (!alike).then(|| format!("A is of {}, B of {}", of_a.in_words(), of_b.in_words()))
 }
 
 /// What became of the cores, and of whom there is less or more evidence.

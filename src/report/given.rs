@@ -6,6 +6,7 @@ use crate::{
     journal::record::RunStarted,
     machine::format_cpu_list,
     plan::{Expected, Plan, shell_word},
+    platform::Priority,
 };
 
 /// A run's options for the command after it.
@@ -46,10 +47,19 @@ impl<'a> Given<'a> {
         if parts.is_empty() { String::new() } else { format!(" --expect {}", parts.join(",")) }
     }
 
-    /// ` --image photo.png --runs DIR`: what says nothing of cores.
+    /// ` --image photo.png --beside 'cargo build' --priority low --runs DIR`: what says nothing of cores.
     pub fn kept(&self) -> String {
         let images = self.run.images.iter().map(|path| format!(" --image {}", shell_word(path)));
-        images.chain([self.runs()]).collect()
+        let beside = self.run.beside.iter().map(|line| format!(" --beside {}", shell_word(line)));
+        images.chain(beside).chain([self.priority(), self.runs()]).collect()
+    }
+
+    /// ` --priority low`.
+    fn priority(&self) -> String {
+        match self.run.priority {
+            Priority::Normal => String::new(),
+            lowered => format!(" --priority {}", lowered.name()),
+        }
     }
 
     /// ` --runs DIR`.
@@ -79,11 +89,14 @@ mod tests {
         assert_eq!(Given::of(&run, None).all(), "");
         run.images = vec!["/home/a b/it's.png".into(), "/p.png".into()];
         let at = |(core, multiplier)| Expected { core, multiplier };
+        (run.beside, run.priority) = (Some("make -j4".into()), Priority::Low);
         asked(&mut run).expect = [(0, 57), (1, 57), (2, 60), (3, 57)].map(at).to_vec();
         run.cores = vec![0];
         let given = Given::of(&run, Some("/runs of mine"));
         let images = r#" --image "/home/a b/it's.png" --image /p.png"#;
-        assert_eq!(given.all(), format!(" --cores 0 --expect 2=60x,0-1,3=57x{images} --runs '/runs of mine'"));
+        let [beside, runs] = ["make -j4", "/runs of mine"].map(shell_word);
+        let others = format!("--beside {beside} --priority low --runs {runs}");
+        assert_eq!(given.all(), format!(" --cores 0 --expect 2=60x,0-1,3=57x{images} {others}"));
         assert_eq!(given.expect(|core| core == 2), " --expect 2=60x");
         let bars = ["quick", "overnight", "standard", "my-night"].map(|profile| {
             run.profile = profile.into();

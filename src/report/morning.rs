@@ -21,15 +21,15 @@ use crate::{
 /// New findings shown in full, and new notes.
 const SHOWN: usize = 4;
 
-/// The last summary of a run; nothing before the first.
-pub fn render(outcome: &Outcome) -> String {
+/// The last summary of a run; nothing before the first. `runs` is the folder of its runs, where that is not the usual one.
+pub fn render(outcome: &Outcome, runs: Option<&str>) -> String {
     let Some((this, earlier)) = outcome.mornings.split_last() else { return String::new() };
     // What would be said if the run had ended now.
     let mut so_far = outcome.clone();
     so_far.ended = Some(this.at.clone());
-    let Some(report) = Report::of(&so_far) else { return String::new() };
+    let Some(report) = Report::on_screen(&so_far, runs) else { return String::new() };
     let mut out = format!("{}\n", wrapped(&headline(&report, this), "  "));
-    match TuneReport::of(&so_far) {
+    match TuneReport::on_screen(&so_far, runs) {
         Some(tuning) => out += &tuning.render(),
         None => out += &body(&report),
     }
@@ -82,13 +82,13 @@ fn news(report: &Report, before: Option<&SummedUp>) -> String {
 }
 
 /// All summaries of a journal, as they were made.
-pub fn of_all(records: &[Record]) -> Vec<String> {
+pub fn of_all(records: &[Record], runs: Option<&str>) -> Vec<String> {
     let mut outcome = Outcome::default();
     let mut summaries = Vec::new();
     for record in records {
         outcome.apply(record);
         if matches!(record, Record::Morning { .. }) {
-            summaries.push(render(&outcome));
+            summaries.push(render(&outcome, runs));
         }
     }
     summaries

@@ -35,7 +35,7 @@ pub fn command(report: &Report, finding: &Finding) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Program;
+    use crate::plan::{Program, shell_word};
     use crate::verdict::{Class, Hex, finding::tests::finding};
 
     #[test]
@@ -53,8 +53,9 @@ mod tests {
         // Nobody can differ from himself: all cores run a program again.
         let words = ["python3", "a b.py", "{dir}/x"].map(str::to_owned).to_vec();
         report.program = Some(Program { argv: words, folder: "/".into(), files: vec!["x".into()], exit: 3 });
-        let said = "oddcore exec --loads solo --files x --exit 3 --for 10m -- python3 'a b.py' '{dir}/x'";
-        assert_eq!(command(&report, &fresh).as_deref(), Some(said));
+        let [spaced, braced] = ["a b.py", "{dir}/x"].map(shell_word);
+        let said = format!("oddcore exec --loads solo --files x --exit 3 --for 10m -- python3 {spaced} {braced}");
+        assert_eq!(command(&report, &fresh), Some(said));
         report.program = None;
         let nowhere = Finding::blank(1, Class::LostToReset, "solo".into(), 1.0);
         assert_eq!(command(&report, &nowhere), None);

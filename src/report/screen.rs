@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{advice::VALIDATES_S, colour, morning, text::wrapped};
 use crate::{
-    journal::record::RunStarted,
+    journal::{self, record::RunStarted},
     machine::{Machine, name},
     plan::{self, Plan, Request, Step},
     supervisor::seams::View,
@@ -226,7 +226,7 @@ impl View for Screen {
     }
 
     fn morning(&mut self, outcome: &Outcome) {
-        let summary = morning::render(outcome);
+        let summary = morning::render(outcome, journal::elsewhere(&self.folder).as_deref());
         // At the end the report follows.
         if outcome.mornings.last().is_some_and(|summed| !summed.ends) {
             self.block(&format!("\n{summary}"));

@@ -10,6 +10,8 @@ use crate::{buffer::Buffer, digest::resize};
 pub(crate) const GROUP: usize = 4;
 /// Bytes that a quarter of a vector (four lanes) is picked from.
 const WINDOW: usize = 16;
+/// A pick of no byte: zero.
+const NOTHING: u8 = 0x80;
 /// Bytes that the horizontal pass may read past the end of a row.
 pub(crate) const SLACK: usize = 16;
 
@@ -119,9 +121,8 @@ impl Across {
             let samples = first.min(total)..(first + self.samples).min(total);
             let low = samples.clone().map(start).min().unwrap_or(0);
             self.offsets[quarter] = low as u32;
-            self.picks[quarter].fill(0x80);
             for lane in 0..4 {
-                // Lanes above the samples have no weights.
+                // Lanes above the samples have no taps and no weights.
                 let sample = samples.start + lane;
                 let (shift, weights) = if sample < samples.end {
                     let begin = start(sample);
@@ -131,6 +132,7 @@ impl Across {
                     let (own_start, weights) = taps.taps(sample / channels);
                     (own_start - begin / channels, weights)
                 } else {
+                    self.picks[quarter][lane * GROUP..][..GROUP].fill(NOTHING);
                     (0, &[][..])
                 };
                 let (vector, lane) = (quarter / (lanes / 4), quarter % (lanes / 4) * 4 + lane);

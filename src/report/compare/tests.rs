@@ -1,7 +1,10 @@
 //! Tests of two runs compared.
 
 use super::*;
-use crate::report::{EvidenceReport, KernelReport, tests::report};
+use crate::{
+    plan::Program,
+    report::{EvidenceReport, KernelReport, tests::report},
+};
 
 /// A report of one core: verdict, multiplier, seconds, errors.
 fn one(verdict: CoreVerdict, multiplier: u32, seconds: f64, findings: u64) -> Report {
@@ -100,6 +103,19 @@ fn a_program_and_our_own_work_are_not_compared() {
     let why = "A is oddcore's own work, B a program of the user's";
     assert_eq!((comparison.summary, comparison.cores[0].why.as_str()), (format!("NOT COMPARABLE: {why}."), why));
     assert_eq!(Comparison::of(&program, &program).change, Change::Same);
+    let of = |script: &str, folder: &str| Program {
+        argv: vec!["python3".into(), script.into()],
+        folder: folder.into(),
+        files: vec![],
+        exit: 0,
+    };
+    let mut other = program.clone();
+    (program.program, other.program) = (Some(of("a.py", "/here")), Some(of("a.py", "/there")));
+    assert_eq!(Comparison::of(&program, &other).change, Change::Same);
+    other.program = Some(of("b.py", "/here"));
+    let comparison = Comparison::of(&program, &other);
+    assert_eq!(comparison.change, Change::Unknown);
+    assert_eq!(comparison.summary, "NOT COMPARABLE: A is of python3 a.py, B of python3 b.py.");
 }
 
 #[test]
