@@ -65,12 +65,26 @@ fn what_cannot_be_is_refused_in_one_line() {
         ),
         (&["overnight"], "is this meant: oddcore run --profile overnight"),
         (&["--cores", "0", "standard", "--for", "9s"], "oddcore run --profile standard --cores 0 --for 9s"),
-        (&["run", "my night.toml"], "is this meant: oddcore run --profile 'my night.toml'"),
+        (
+            &["run", "my night.toml"],
+            if cfg!(windows) {
+                r#"is this meant: oddcore run --profile "my night.toml""#
+            } else {
+                "is this meant: oddcore run --profile 'my night.toml'"
+            },
+        ),
         (
             &["exec", "python3", "x.py"],
             "unexpected argument 'python3' found; is this meant: oddcore exec -- python3 x.py",
         ),
-        (&["exec", "--for", "9s", "sh", "-c", "a b"], "is this meant: oddcore exec --for 9s -- sh -c 'a b'"),
+        (
+            &["exec", "--for", "9s", "sh", "-c", "a b"],
+            if cfg!(windows) {
+                r#"is this meant: oddcore exec --for 9s -- sh -c "a b""#
+            } else {
+                "is this meant: oddcore exec --for 9s -- sh -c 'a b'"
+            },
+        ),
         (&["run", "--seed", "x"], "a seed is a whole number"),
         (&["run", "--morning", "7 am"], "not a time of day; write 07:00, or off"),
         (&["exec", "--times", "3", "--for", "9s", "--", "true"], "cannot be used with"),
