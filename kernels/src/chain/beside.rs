@@ -142,7 +142,7 @@ macro_rules! loops {
                     "xor {r}, {c}",
                     concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
                     ".endr"
-                ], (readonly, nostack, pure), [r = inout(reg) r, b = in(reg) b, c = in(reg) c,], [$($written)+]);
+                ], (readonly, nostack), [r = inout(reg) r, b = in(reg) b, c = in(reg) c,], [$($written)+]);
                 r
             }
 
@@ -157,7 +157,7 @@ macro_rules! loops {
                     concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
                     concat!("vfmadd213ps ", $register, "\\a, ", $register, "14, ", $register, "15"),
                     ".endr"
-                ], (readonly, nostack, pure), [r = inout(reg) r,], [$($written)+]);
+                ], (readonly, nostack), [r = inout(reg) r,], [$($written)+]);
                 r
             }
 

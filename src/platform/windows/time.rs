@@ -85,10 +85,17 @@ static CYCLES_PER_NS: LazyLock<Option<f64>> = LazyLock::new(|| {
     *STAMPS_PER_NS
 });
 
+/// Fenced: a counter is else read while what is timed, or what came before, is still under way.
 #[cfg(target_arch = "x86_64")]
 fn time_stamp() -> Option<u64> {
-    // SAFETY: every x86-64 CPU has the instruction, and Windows lets programs use it.
-    Some(unsafe { std::arch::x86_64::_rdtsc() })
+    use std::arch::x86_64::{_mm_lfence, _rdtsc};
+    // SAFETY: every x86-64 CPU has the instructions, and Windows lets programs read the counter.
+    Some(unsafe {
+        _mm_lfence();
+        let now = _rdtsc();
+        _mm_lfence();
+        now
+    })
 }
 
 /// What counts there has a rate of its own.
