@@ -14,6 +14,7 @@ mod codec;
 mod conv;
 mod data;
 mod digest;
+mod fused;
 mod gemm;
 mod goldens;
 mod isa;

@@ -33,13 +33,6 @@ impl Mask {
         Ok(Self(words))
     }
 
-    fn cpus(&self) -> Vec<u32> {
-        let words = (0..).zip(self.0.iter()).filter(|(_, word)| **word != 0);
-        words
-            .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
-            .collect()
-    }
-
     /// Async-signal-safe: nothing but the system call.
     fn apply(&self, thread: u64) -> io::Result<()> {
         // SAFETY: the pointer and the length describe the mask, which outlives the call and is only read.
@@ -47,6 +40,11 @@ impl Mask {
             unsafe { libc::syscall(libc::SYS_sched_setaffinity, thread, mem::size_of_val(&*self.0), self.0.as_ptr()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
+}
+
+fn cpus_of(words: &[u64]) -> Vec<u32> {
+    let words = (0..).zip(words).filter(|(_, word)| **word != 0);
+    words.flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)).collect()
 }
 
 /// Pins this thread to `cpus` and reads the affinity back.
@@ -84,11 +82,14 @@ pub fn thread_affinity() -> io::Result<Vec<u32>> {
 
 /// The same of another thread, or of a process's first, even one that has ended and is not reaped; 0 is this thread.
 pub fn affinity_of(thread: u32) -> io::Result<Vec<u32>> {
-    let mut mask = Mask::of(&[])?;
-    // SAFETY: the pointer and the length describe the mask, which the kernel fills at most.
-    let written =
-        unsafe { libc::syscall(libc::SYS_sched_getaffinity, thread, mem::size_of_val(&*mask.0), mask.0.as_mut_ptr()) };
-    if written < 0 { Err(io::Error::last_os_error()) } else { Ok(mask.cpus()) }
+    // Not cleared: nobody would see what goes wrong in words that are written next, or never read.
+    let mut words = Box::<[u64; MASK_WORDS]>::new_uninit();
+    let room = mem::size_of::<[u64; MASK_WORDS]>();
+    // SAFETY: the pointer and the length describe the words, which the kernel fills at most.
+    let written = unsafe { libc::syscall(libc::SYS_sched_getaffinity, thread, room, words.as_mut_ptr()) };
+    let filled = usize::try_from(written).map_err(|_| io::Error::last_os_error())? / mem::size_of::<u64>();
+    // SAFETY: the kernel has filled so many, and no more than there are.
+    Ok(cpus_of(unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), filled) }))
 }
 
 /// The CPUs that threads of this process may be given.

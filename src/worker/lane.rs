@@ -170,17 +170,19 @@ pub(super) struct Arrival<'a> {
 
 impl Lane {
     /// Works until the main thread hangs up.
-    pub fn serve(self, orders: Receiver<Order>) {
+    pub fn serve(self, orders: Receiver<Box<Order>>) {
         let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
         let (jobs, account, set_aside, sizes) = (Vec::new(), Account::new(), Vec::new(), Sizes::default());
         let mut state =
             State { jobs, account, iteration: 0, clock_mhz: None, injector, sizes, roamed: BTreeMap::new(), set_aside };
         for order in &orders {
-            let served = match order {
-                Order::Work(shift) => self.work(&mut state, &shift),
-                Order::PrePass(kernel, step, cases, shares) => self.pre_pass(&mut state, kernel, step, &cases, shares),
-                Order::Redo(redo) => self.redo(&mut state, &redo),
-                Order::Bench { kernel, variant } => self.bench(&mut state, &kernel, &variant),
+            let served = match &*order {
+                Order::Work(shift) => self.work(&mut state, shift),
+                Order::PrePass(kernel, step, cases, shares) => {
+                    self.pre_pass(&mut state, *kernel, *step, cases, *shares)
+                }
+                Order::Redo(redo) => self.redo(&mut state, redo),
+                Order::Bench { kernel, variant } => self.bench(&mut state, kernel, variant),
             };
             self.slot.leave();
             // Memory is the next core's now.

@@ -136,7 +136,7 @@ pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
     0
 }
 
-fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io::Result<Vec<Sender<Order>>> {
+fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io::Result<Vec<Sender<Box<Order>>>> {
     crash::install()?;
     tell_panics(outbox);
     // Before there are lanes, which have it from this thread.
@@ -194,10 +194,11 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
     Ok(lanes)
 }
 
-fn listen(lanes: &[Sender<Order>], outbox: &Outbox) {
+fn listen(lanes: &[Sender<Box<Order>>], outbox: &Outbox) {
     let mut commands = FrameReader::new(BufReader::new(io::stdin()));
     let mut shift: Option<Arc<Shift>> = None;
-    let hand = |lane: usize, order: Order| lanes[lane].send(order).expect("a lane never ends before its worker");
+    let hand =
+        |lane: usize, order: Order| lanes[lane].send(Box::new(order)).expect("a lane never ends before its worker");
     loop {
         match commands.read::<ToWorker>() {
             Ok(Some(ToWorker::Run(mut assignment))) => {

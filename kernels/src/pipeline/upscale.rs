@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Chain, Output, RESIZING, Resize, Steps, row_of_planes, rows_of_planes};
+use super::{Chain, Output, RESIZING, Resize, Steps, copy_once, row_of_planes, rows_of_planes};
 use crate::{
     digest::resize,
     goldens,
@@ -225,7 +225,7 @@ impl Upscale {
                     let (under, beside) = base.split_at_mut(skipped);
                     let pasted = Paste { base: under, top: &top[..skipped], mask: &self.ramp[..skipped] };
                     *sum = sum.wrapping_add(perform(token, pasted));
-                    beside.copy_from_slice(&top[skipped..]);
+                    copy_once(&top[skipped..], beside);
                 }
             }
             let rows = joined[y * row..].chunks_exact_mut(row).zip(self.strip.chunks_exact(row)).zip(sums);
@@ -234,7 +234,7 @@ impl Upscale {
                     self.level.fill(self.ramp[n * RGB]);
                     *sum = sum.wrapping_add(perform(token, Paste { base, top, mask: &self.level }));
                 } else {
-                    base.copy_from_slice(top);
+                    copy_once(top, base);
                 }
             }
         }

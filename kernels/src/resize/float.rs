@@ -8,7 +8,7 @@ use super::{
     coefficients::{Ruler, sum_of_bits},
     filter::Filter,
 };
-use crate::{buffer::Buffer, digest, isa::Token};
+use crate::{buffer::Buffer, digest, fused, isa::Token};
 
 /// Samples a pixel.
 pub(super) const CHANNELS: usize = 3;
@@ -148,7 +148,7 @@ impl FloatResizer {
 }
 
 fn chain<'a>(weights: &[f32], values: impl Iterator<Item = &'a f32>) -> f32 {
-    weights.iter().zip(values).fold(0.0, |sum, (weight, value)| libm::fmaf(*weight, *value, sum))
+    weights.iter().zip(values).fold(0.0, |sum, (weight, value)| fused::multiply_add(*weight, *value, sum))
 }
 
 /// The reference of a row.
