@@ -133,13 +133,13 @@ fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
         .stderr(Stdio::null())
         .spawn()
         .expect("starts");
-    let (mut most, mut last) = (0, 0);
+    let (mut most, mut least) = (0, u64::MAX);
     while run.try_wait().expect("ours").is_none() {
         if let Some(kb) = children(run.id()).first().and_then(|&worker| resident_kb(worker)) {
-            (most, last) = (most.max(kb), kb);
+            (most, least) = if kb > most { (kb, kb) } else { (most, least.min(kb)) };
         }
         thread::sleep(Duration::from_millis(20));
     }
-    // The registers come last, and take none; what the allocator keeps is its own business.
-    assert!(0 < last && last < most / 10 * 9, "{last} kB of {most} kB");
+    // The registers take none, but are not the last on a busy machine; what the allocator keeps is its own business.
+    assert!(least < most / 10 * 9, "{least} kB of {most} kB");
 }
