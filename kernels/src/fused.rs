@@ -2,7 +2,7 @@
 
 /// `a * b + c`, rounded once; all finite. The product is exact in f64, and of the sum what it lost is known exactly (Knuth's
 /// TwoSum); rounded to odd by that, the sum has one rounding left, to f32 (Boldo and Melquiond 2008, "Emulation of a FMA and
-/// correctly rounded sums"). Without a branch, so that the compiler makes vectors of it, of which no part is without use.
+/// correctly rounded sums"). Without a branch, so that the compiler makes vectors of it.
 pub(crate) fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + c;

@@ -169,7 +169,8 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Lane {
-    /// Works until the main thread hangs up.
+    /// Works until the main thread hangs up. Orders come boxed: nobody would see what goes wrong in the unused bytes of one that
+    /// is moved.
     pub fn serve(self, orders: Receiver<Box<Order>>) {
         let injector = self.drill.clone().map(|(injection, struck)| Injector::new(injection, struck));
         let (jobs, account, set_aside, sizes) = (Vec::new(), Account::new(), Vec::new(), Sizes::default());
