@@ -486,9 +486,12 @@ fn jobs_of<'a>(jobs: &'a mut Vec<Box<dyn Job>>, kernel: &'static dyn Kernel, cou
     &mut jobs[..count]
 }
 
+/// Its number in the list. Names are told apart by where they are: of texts that differ nobody would see a wrong bit.
 fn kernel_index(kernel: &dyn Kernel) -> usize {
     let all = oddcore_kernels::all();
-    all.iter().position(|other| other.name() == kernel.name()).expect("every kernel is in the list")
+    let same = |other: &&dyn Kernel| std::ptr::eq(other.name(), kernel.name());
+    let named = || all.iter().position(|other| other.name() == kernel.name());
+    all.iter().position(same).or_else(named).expect("every kernel is in the list")
 }
 
 fn before_and_after(before: Option<f64>, after: Option<f64>) -> Option<f64> {

@@ -1,12 +1,22 @@
 //! The reference of the two passes. An accumulator starts at one half and takes `weight * byte` tap by tap; sums are exact in
 //! 32 bits (wrapping is never reached), so the order within one does not matter. Each pass returns, row by row, the wrapping
-//! sum of what it had before rounding.
+//! sum of what it had before rounding, as [`kept`] has it.
 
 use super::coefficients::{Coefficients, HALF, PRECISION};
 
 /// Pillow's clip8: the arithmetic shift, then 0 to 255.
 fn to_byte(accumulator: i32) -> u8 {
     (accumulator >> PRECISION).clamp(0, 255) as u8
+}
+
+/// Bits of an accumulator that vectors have dropped when they put together what they will round and clip.
+pub(super) const DROPPED: u32 = 16;
+/// Odd, so that no bit of the upper parts vanishes beside the accumulators' own.
+pub(super) const OF_UPPER: u32 = 0x9e37_79b9;
+
+/// What is kept of an accumulator: itself and, so that nothing can go wrong unseen on the way to the byte, its upper part.
+pub(super) const fn kept(accumulator: i32) -> u32 {
+    (accumulator as u32).wrapping_add(((accumulator >> DROPPED) as u32).wrapping_mul(OF_UPPER))
 }
 
 fn accumulate<'a>(weights: &[i32], bytes: impl Iterator<Item = &'a u8>) -> i32 {
@@ -20,7 +30,7 @@ pub(super) fn across(taps: &Coefficients, channels: usize, source: &[u8], target
         let (start, weights) = taps.taps(x);
         for (channel, value) in pixel.iter_mut().enumerate() {
             let accumulator = accumulate(weights, source[start * channels + channel..].iter().step_by(channels));
-            sum = sum.wrapping_add(accumulator as u32);
+            sum = sum.wrapping_add(kept(accumulator));
             *value = to_byte(accumulator);
         }
     }
@@ -33,7 +43,7 @@ pub(super) fn down(weights: &[i32], source: &[u8], target: &mut [u8]) -> u32 {
     let row = target.len();
     for (x, value) in target.iter_mut().enumerate() {
         let accumulator = accumulate(weights, source[x..].iter().step_by(row));
-        sum = sum.wrapping_add(accumulator as u32);
+        sum = sum.wrapping_add(kept(accumulator));
         *value = to_byte(accumulator);
     }
     sum

@@ -1,6 +1,6 @@
 //! The instructions themselves. Indexes are the upper bits of what they are made of, so many as the tables have entries for.
 
-use core::arch::x86_64::*;
+use core::arch::{asm, x86_64::*};
 
 use super::{ADDEND, Gathers, MULTIPLIER, SCATTERED, SCATTERED_BITS, State, Tables};
 
@@ -188,6 +188,45 @@ mod avx512 {
         }
     }
 
+    /// The entries at these indexes. Not by the intrinsics, which zero what a gather overwrites: nobody would see what is wrong
+    /// in those zeros.
+    ///
+    /// # Safety
+    /// All indexes are below the length of the table.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn words(table: &[u32], at: __m512i) -> __m512i {
+        let entries;
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "kxnorw {all}, {all}, {all}", "vpgatherdd {entries} {{{all}}}, [{table} + 4*{at}]",
+                all = out(kreg) _, entries = out(zmm_reg) entries, at = in(zmm_reg) at, table = in(reg) table.as_ptr(),
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        entries
+    }
+
+    /// The same of quadwords.
+    ///
+    /// # Safety
+    /// All indexes are below the length of the table.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn quadwords(table: &[u64], at: __m512i) -> __m512i {
+        let entries;
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "kxnorw {all}, {all}, {all}", "vpgatherqq {entries} {{{all}}}, [{table} + 8*{at}]",
+                all = out(kreg) _, entries = out(zmm_reg) entries, at = in(zmm_reg) at, table = in(reg) table.as_ptr(),
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        entries
+    }
+
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn next(x: __m512i) -> __m512i {
@@ -203,8 +242,7 @@ mod avx512 {
             for x in &mut vectors {
                 let y = next(*x);
                 // SAFETY: the upper bits of a lane are below the length of the table.
-                let entries =
-                    unsafe { _mm512_i32gather_epi32::<4>(_mm512_srl_epi32(y, shift), tables.narrow.as_ptr().cast()) };
+                let entries = unsafe { words(tables.narrow, _mm512_srl_epi32(y, shift)) };
                 *x = _mm512_xor_si512(y, entries);
             }
         }
@@ -221,8 +259,7 @@ mod avx512 {
                 let y = _mm512_xor_si512(y, _mm512_srli_epi64::<7>(y));
                 let y = _mm512_xor_si512(y, _mm512_slli_epi64::<17>(y));
                 // SAFETY: the upper bits of a lane are below the length of the table.
-                let entries =
-                    unsafe { _mm512_i64gather_epi64::<8>(_mm512_srl_epi64(y, shift), tables.wide.as_ptr().cast()) };
+                let entries = unsafe { quadwords(tables.wide, _mm512_srl_epi64(y, shift)) };
                 *x = _mm512_xor_si512(y, entries);
             }
         }
@@ -257,7 +294,7 @@ mod avx512 {
                 let places = _mm512_srli_epi32::<{ 32 - SCATTERED_BITS }>(y);
                 // SAFETY: so many upper bits are below the length of the table.
                 let old = unsafe {
-                    let old = _mm512_i32gather_epi32::<4>(places, scattered.as_ptr().cast());
+                    let old = words(scattered, places);
                     _mm512_i32scatter_epi32::<4>(scattered.as_mut_ptr().cast(), places, y);
                     old
                 };

@@ -1,12 +1,12 @@
 //! Four bytes a lane times four weights, summed: in two sums of 16 bits by 8 or three sums of signed bytes, none of which
 //! overflows. Put together at the end: the lower ones lose what will be rounded away, which the sums of rows keep, and the highest
-//! nothing, so that no bit of any can be wrong unseen.
+//! nothing, so that no bit of any can be wrong unseen. Of what they are put together to a sum is kept as well, because it is clipped.
 
 macro_rules! dot_words {
     ($name:ident, $wide:ident, $features:literal) => {
         pub(super) mod $name {
             use super::super::wide::$wide::*;
-            use crate::resize::{coefficients::PRECISION, tables::Split};
+            use crate::resize::{coefficients::PRECISION, scalar::DROPPED, tables::Split};
 
             pub(in super::super) const PLANES: usize = Split::Words.planes();
             pub(in super::super) type Sums = [V; 2];
@@ -26,10 +26,17 @@ macro_rules! dot_words {
                 [low, high]
             }
 
+            /// Without the bits that are dropped first.
             #[inline]
             #[target_feature(enable = $features)]
-            pub(in super::super) fn rounded([low, high]: Sums) -> V {
-                drop_low::<{ (PRECISION - 8) as _ }>(add(high, drop_low::<8>(low)))
+            pub(in super::super) fn upper([low, high]: Sums) -> V {
+                drop_low::<{ (DROPPED - 8) as _ }>(add(high, drop_low::<8>(low)))
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn rounded(upper: V) -> V {
+                drop_low::<{ (PRECISION - DROPPED) as _ }>(upper)
             }
 
             #[inline]
@@ -54,7 +61,7 @@ macro_rules! dot_bytes {
             use core::arch::x86_64::$dot;
 
             use super::super::wide::$wide::*;
-            use crate::resize::{coefficients::PRECISION, tables::Split};
+            use crate::resize::{coefficients::PRECISION, scalar::DROPPED, tables::Split};
 
             pub(in super::super) const PLANES: usize = Split::Bytes.planes();
             pub(in super::super) type Sums = [V; 3];
@@ -72,10 +79,17 @@ macro_rules! dot_bytes {
                 [$dot(low, bytes, weights[0]), $dot(middle, bytes, weights[1]), $dot(high, bytes, weights[2])]
             }
 
+            /// Without the bits that are dropped first.
             #[inline]
             #[target_feature(enable = $features)]
-            pub(in super::super) fn rounded([low, middle, high]: Sums) -> V {
-                drop_low::<{ (PRECISION - 16) as _ }>(add(high, drop_low::<8>(add(middle, drop_low::<8>(low)))))
+            pub(in super::super) fn upper([low, middle, high]: Sums) -> V {
+                add(high, drop_low::<{ (DROPPED - 8) as _ }>(add(middle, drop_low::<8>(low))))
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in super::super) fn rounded(upper: V) -> V {
+                drop_low::<{ (PRECISION - DROPPED) as _ }>(upper)
             }
 
             #[inline]

@@ -32,7 +32,10 @@ macro_rules! passes {
         $(#[$attribute])*
         mod $name {
             use super::{BLOCK, HALF, dot::$name::*, opaque, wide::$wide::*};
-            use crate::resize::tables::{Across, SLACK};
+            use crate::resize::{
+                scalar::{OF_UPPER, kept},
+                tables::{Across, SLACK},
+            };
 
             /// Row by row within a quarter to lane by lane.
             const INTERLEAVE: [u8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
@@ -41,6 +44,8 @@ macro_rules! passes {
             pub(super) fn across(table: &Across, from_row: usize, rows: [&[u8]; 4], quad: &mut [u32]) -> [u32; 4] {
                 assert!(rows.iter().all(|row| row.len() >= from_row + SLACK));
                 let made = LANES / 4 * table.samples;
+                // Else sums are copied for when there are no taps, and of a copy for nothing nobody sees what is wrong.
+                assert!(table.groups > 0);
                 assert!(quad.len() >= (table.vectors - 1) * made + LANES);
                 assert!(table.offsets.len() >= table.vectors * LANES / 4 && table.picks.len() >= table.offsets.len());
                 assert!(table.weights.len() >= table.vectors * table.groups * PLANES * LANES);
@@ -52,7 +57,7 @@ macro_rules! passes {
                 }
                 // SAFETY: the arrays are as wide as the vector.
                 let (interleave, order) = unsafe { (load(interleave.as_mut_ptr().cast()), load(order.as_ptr())) };
-                let mut sums = [begin(zero()); 4];
+                let (mut sums, mut uppers) = ([begin(zero()); 4], [zero(); 4]);
                 // They go through the whole table.
                 let (mut next_weights, mut quarter) = (0, 0);
                 for vector in 0..table.vectors {
@@ -78,22 +83,28 @@ macro_rules! passes {
                         step = opaque(step + table.step);
                     }
                     quarter = opaque(quarter + LANES / 4);
-                    let bytes = [rounded(parts[0]), rounded(parts[1]), rounded(parts[2]), rounded(parts[3])];
-                    for (sums, parts) in sums.iter_mut().zip(parts) {
-                        *sums = add_sums(*sums, parts);
+                    let own = [upper(parts[0]), upper(parts[1]), upper(parts[2]), upper(parts[3])];
+                    let bytes = [rounded(own[0]), rounded(own[1]), rounded(own[2]), rounded(own[3])];
+                    for row in 0..4 {
+                        sums[row] = add_sums(sums[row], parts[row]);
+                        uppers[row] = add(uppers[row], own[row]);
                     }
                     let bytes = permute(pick(pack(bytes), interleave), order);
                     // SAFETY: the asserts above.
                     unsafe { store(quad.as_mut_ptr().add(vector * made), bytes) };
                 }
-                let idle = (HALF as u32).wrapping_mul(table.idle as u32);
+                let idle = kept(HALF).wrapping_mul(table.idle as u32);
                 let sums = [total(sums[0]), total(sums[1]), total(sums[2]), total(sums[3])];
-                sums.map(|sum| sum.wrapping_sub(idle))
+                let uppers = [sum(uppers[0]), sum(uppers[1]), sum(uppers[2]), sum(uppers[3])];
+                let both = |row: usize| sums[row].wrapping_add(uppers[row].wrapping_mul(OF_UPPER)).wrapping_sub(idle);
+                [both(0), both(1), both(2), both(3)]
             }
 
             #[target_feature(enable = $features)]
             pub(super) fn down(weights: &[u32], quads: &[u32], starts: &[usize], target: &mut [u8]) -> u32 {
                 let padded = target.len().next_multiple_of(BLOCK);
+                // See `across`.
+                assert!(!starts.is_empty());
                 assert!(starts.iter().all(|start| start + padded <= quads.len()));
                 assert!(weights.len() >= starts.len() * PLANES);
                 let mut order = [0u32; LANES];
@@ -102,7 +113,7 @@ macro_rules! passes {
                 }
                 // SAFETY: the array is as wide as the vector.
                 let order = unsafe { load(order.as_ptr()) };
-                let mut sums = begin(zero());
+                let (mut sums, mut uppers) = (begin(zero()), zero());
                 let idle = target.len().next_multiple_of(4 * LANES) - target.len();
                 for (block, target) in target.chunks_mut(4 * LANES).enumerate() {
                     let mut parts = [begin(splat(HALF as u32)); 4];
@@ -118,11 +129,13 @@ macro_rules! passes {
                             *parts = add_taps(*parts, bytes, own);
                         }
                     }
-                    let bytes = [rounded(parts[0]), rounded(parts[1]), rounded(parts[2]), rounded(parts[3])];
+                    let own = [upper(parts[0]), upper(parts[1]), upper(parts[2]), upper(parts[3])];
+                    let bytes = [rounded(own[0]), rounded(own[1]), rounded(own[2]), rounded(own[3])];
                     sums = add_sums(
                         sums,
                         add_sums(add_sums(parts[0], parts[1]), add_sums(parts[2], parts[3])),
                     );
+                    uppers = add(uppers, add(add(own[0], own[1]), add(own[2], own[3])));
                     let bytes = permute(pack(bytes), order);
                     if target.len() == 4 * LANES {
                         // SAFETY: just as wide.
@@ -134,7 +147,8 @@ macro_rules! passes {
                         target.copy_from_slice(&last[..target.len()]);
                     }
                 }
-                total(sums).wrapping_sub((HALF as u32).wrapping_mul(idle as u32))
+                let idle = kept(HALF).wrapping_mul(idle as u32);
+                total(sums).wrapping_add(sum(uppers).wrapping_mul(OF_UPPER)).wrapping_sub(idle)
             }
 
             /// Four rows to a quad.
