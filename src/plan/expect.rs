@@ -30,6 +30,11 @@ pub enum ExpectError {
     /// Not a multiplier.
     #[error("{0}: a multiplier is a whole number from 1 to {MULTIPLIER_MAX} with an x, such as 60x")]
     Multiplier(String),
+    /// Between two whole ones, where evidence is kept by whole ones.
+    #[error(
+        "{0}x: evidence is kept by whole multipliers, to the nearest; ask for {1}x, or for {2}x if that must be reached"
+    )]
+    Between(String, u32, u32),
     /// Two for one core.
     #[error("core {0} has two multipliers")]
     Twice(u32),
@@ -108,9 +113,20 @@ fn range(text: &str) -> Result<(u32, u32), ExpectError> {
 }
 
 fn multiplier(text: &str) -> Result<u32, ExpectError> {
-    let multiplier = text.trim().strip_suffix(['x', 'X']).and_then(number);
-    let multiplier = multiplier.filter(|multiplier| (1..=MULTIPLIER_MAX).contains(multiplier));
-    multiplier.ok_or_else(|| ExpectError::Multiplier(text.trim().chars().take(20).collect()))
+    let is_any = |multiplier: &u32| (1..=MULTIPLIER_MAX).contains(multiplier);
+    let shown = |text: &str| text.chars().take(20).collect();
+    let given = text.trim().strip_suffix(['x', 'X']).map(str::trim);
+    if let Some(multiplier) = given.and_then(number).filter(is_any) {
+        return Ok(multiplier);
+    }
+    let between = given.and_then(|given| Some((given, given.split_once('.')?)));
+    let whole = between.and_then(|(given, (whole, part))| number(part).and(number(whole)).map(|whole| (given, whole)));
+    Err(match whole {
+        Some((given, whole)) if is_any(&whole) && is_any(&(whole + 1)) => {
+            ExpectError::Between(shown(given), whole, whole + 1)
+        }
+        _ => ExpectError::Multiplier(shown(text.trim())),
+    })
 }
 
 /// Digits alone: `parse` would take a sign.
@@ -138,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_no_expectation_is_told_why() {
-        use ExpectError::{Form, Multiplier, NoRest, NotTested, Twice, TwoRests};
+        use ExpectError::{Between, Form, Multiplier, NoRest, NotTested, Twice, TwoRests};
         for (text, why) in [
             ("", Form),
             ("4", Form),
@@ -152,7 +168,10 @@ mod tests {
             ("4=x", Multiplier("x".into())),
             ("4=0x", Multiplier("0x".into())),
             ("4=6000x", Multiplier("6000x".into())),
-            ("4=5.7x", Multiplier("5.7x".into())),
+            ("4=57.5x", Between("57.5".into(), 57, 58)),
+            ("4=5.x", Multiplier("5.x".into())),
+            ("4=.5x", Multiplier(".5x".into())),
+            ("4=999.5x", Multiplier("999.5x".into())),
             ("4=60x=61x", Multiplier("60x=61x".into())),
             ("rest=60x,rest=57x", TwoRests),
             ("4=60x,4=57x", Twice(4)),

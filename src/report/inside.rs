@@ -1,8 +1,10 @@
 //! The clock inside blocks of work: where it was clearly lower than at their edges.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Report, meaning, text::wrapped};
+use super::{Report, text::wrapped};
 use crate::verdict::CoreOutcome;
 
 /// So many blocks, and such a part of all, inside which the clock fell are no chance.
@@ -36,25 +38,46 @@ pub fn of(own: &CoreOutcome) -> Vec<InsideReport> {
     own.inside.iter().map(report).collect()
 }
 
-/// ` P4 ran avx512 work at 54x, 60x at the edges of its blocks (in 40 of 90 blocks)`.
+/// What one instruction set's work did to the clocks of some cores.
+#[derive(Default)]
+struct Fell {
+    cores: Vec<u32>,
+    inside: Vec<u64>,
+    edges: Vec<u64>,
+    fell: u64,
+    blocks: u64,
+}
+
+/// ` P4 P5 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 80 of 180 blocks)`.
 pub fn lines(report: &Report) -> String {
-    let mut out = String::new();
-    let times = |mhz: u64| (mhz as f64 / report.machine.bclk_mhz).round();
+    let mut by_isa: BTreeMap<&str, Fell> = BTreeMap::new();
     for core in &report.cores {
         for InsideReport { isa, blocks, fell, edges_mhz, inside_mhz } in &core.inside {
             let (Some(edges), Some(inside)) = (edges_mhz, inside_mhz) else { continue };
             if *fell >= FELL_MIN && fell.saturating_mul(FELL_PART) >= *blocks {
-                let text = format!(
-                    " {} ran {isa} work at {}x, {}x at the edges of its blocks (in {fell} of {blocks} blocks)",
-                    meaning::short(report, core),
-                    times(*inside),
-                    times(*edges)
-                );
-                out += &format!("{}\n", wrapped(&text, "   "));
+                let sum = by_isa.entry(isa).or_default();
+                sum.cores.push(core.core);
+                sum.inside.push(*inside);
+                sum.edges.push(*edges);
+                sum.fell = sum.fell.saturating_add(*fell);
+                sum.blocks = sum.blocks.saturating_add(*blocks);
             }
         }
     }
-    out
+    let times = |mhz: u64| (mhz as f64 / report.machine.bclk_mhz).round();
+    let range = |clocks: &[u64]| {
+        let least = clocks.iter().min().map_or(0.0, |&mhz| times(mhz));
+        let most = clocks.iter().max().map_or(0.0, |&mhz| times(mhz));
+        if least == most { format!("{least}x") } else { format!("{least}x to {most}x") }
+    };
+    let line = |(isa, Fell { cores, inside, edges, fell, blocks }): (&str, Fell)| {
+        let (names, inside, edges) = (report.machine.names(&cores), range(&inside), range(&edges));
+        let text = format!(
+            " {names} ran {isa} work at {inside}, {edges} at the edges of its blocks (in {fell} of {blocks} blocks)"
+        );
+        format!("{}\n", wrapped(&text, "   "))
+    };
+    by_isa.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +98,10 @@ mod tests {
         report.cores[1].inside = inside(90, 4);
         report.cores[2].inside = inside(900, 44);
         assert_eq!(lines(&report), " C0 ran avx512 work at 54x, 60x at the edges of its blocks (in 40 of 90 blocks)\n");
+        report.cores[1].inside = inside(60, 60);
+        report.cores[1].inside[0].inside_mhz = Some(5530);
+        let both = " C0 C1 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 100 of\n   150 blocks)\n";
+        assert_eq!(lines(&report), both);
         let none = inside(7, 0).remove(0);
         assert_eq!((none.edges_mhz, none.inside_mhz), (None, None));
     }
