@@ -86,6 +86,7 @@ struct KernelRow {
     per_s: f64,
     peak_per_s: Option<f64>,
     share_of_peak: Option<f64>,
+    share_per_clock: Option<f64>,
 }
 
 /// Measures the kernels on each core.
@@ -165,6 +166,7 @@ fn measure(machine: &Machine, cores: &[u32], targets: &[Target]) -> Result<Measu
 fn report(machine: &Machine, measured: Measured) -> BenchReport {
     let row = |speed: Speed| KernelRow {
         share_of_peak: speed.peak_per_s.map(|peak| speed.per_s / peak),
+        share_per_clock: speed.share_per_clock,
         kernel: speed.kernel,
         variant: speed.variant,
         unit: speed.unit,
@@ -202,7 +204,7 @@ fn render(report: &BenchReport) -> String {
         }
         let mut table = Table::new();
         table.load_style(NOTHING);
-        table.set_header(["kernel", "variant", "throughput", "peak", "share"]);
+        table.set_header(["kernel", "variant", "throughput", "peak", "share", "per clock"]);
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -212,21 +214,23 @@ fn render(report: &BenchReport) -> String {
                 Unit::Pixels => "px/s",
             };
             let rate = |per_s: f64| format!("{}{unit}", si(per_s));
+            let share = |share: f64| format!("{share:.3}");
             let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
             table.add_row([
                 row.kernel.clone(),
                 row.variant.clone(),
                 rate(row.per_s),
                 or_none(row.peak_per_s.map(rate)),
-                or_none(row.share_of_peak.map(|share| format!("{share:.3}"))),
+                or_none(row.share_of_peak.map(share)),
+                or_none(row.share_per_clock.map(share)),
             ]);
         }
         for line in table.lines() {
             let _ = writeln!(out, " {}", line.trim_end());
         }
     }
-    let how =
-        "By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone.";
+    let how = "By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone. Per \
+         clock: the share at equal clock, which a core may lower for the work and not for the peak.";
     let _ = writeln!(out, "{}", wrapped(how, "  "));
     for note in &report.notes {
         let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
@@ -264,6 +268,7 @@ mod tests {
             per_s,
             peak_per_s,
             share_of_peak: peak_per_s.map(|peak| per_s / peak),
+            share_per_clock: peak_per_s.map(|_| 0.975),
         };
         let report = BenchReport {
             schema: SCHEMA,
@@ -282,11 +287,12 @@ mod tests {
         let shown = "\
 P4 (BIOS 4, CPU 8-9, APIC 32-33) at 5687 MHz
  256-bit multiply-adds alone: 2.00 a cycle, 2 by its design
-  kernel             variant  throughput       peak  share
-  gemm-f32           avx2      173 Gop/s  180 Gop/s  0.960
-  resize-lanczos-u8  avx2     61.2 Mpx/s          -      -
+  kernel             variant  throughput       peak  share  per clock
+  gemm-f32           avx2      173 Gop/s  180 Gop/s  0.960      0.975
+  resize-lanczos-u8  avx2     61.2 Mpx/s          -      -          -
 By CPU time, one core at work and no other. Peak: the same instructions'
-  multiply-adds on registers alone.
+  multiply-adds on registers alone. Per clock: the share at equal clock, which a
+  core may lower for the work and not for the peak.
 note: something
 ";
         assert_eq!(render(&report), shown);

@@ -239,7 +239,8 @@ mod tests {
     fn speed(target: &Target) -> Speed {
         let (kernel, variant) = (target.kernel.to_owned(), target.variant.to_owned());
         let (unit, per_s, peak_per_s) = (Unit::Operations, 2.0, Some(3.0));
-        Speed { kernel, variant, unit, per_s, peak_per_s, clock_mhz: None, products: None, right: true }
+        let (share_per_clock, clock_mhz, products) = (None, None, None);
+        Speed { kernel, variant, unit, per_s, peak_per_s, share_per_clock, clock_mhz, products, right: true }
     }
 
     /// What a core answers when it is asked for the first target for the first time.

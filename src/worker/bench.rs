@@ -1,5 +1,6 @@
 //! How fast a variant is on this core, beside what its multiply-adds reach here on registers alone. The two are measured in
-//! turn by the thread's CPU clock, so that neither other programs nor a wandering clock favour one of them.
+//! turn by the thread's CPU clock, so that neither other programs nor a wandering clock favour one of them. A clock that the core
+//! itself lowers for work that draws more does: so it is looked at after each of the two.
 
 use std::ops::RangeInclusive;
 
@@ -23,7 +24,7 @@ const PEAK_STEPS: u64 = 100_000;
 /// Measures one variant of a kernel on this thread's core.
 pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn Job, slot: Slot<'_>) -> Speed {
     let (mut work, mut work_ns) = (0, 0);
-    let (mut headroom, mut clocks) = (Vec::new(), Vec::new());
+    let (mut headroom, mut headroom_per_clock, mut clocks) = (Vec::new(), Vec::new(), Vec::new());
     let mut right = true;
     let mut unit = Unit::Operations;
     for golden in kernel.goldens().iter().take(GOLDENS) {
@@ -36,9 +37,14 @@ pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn 
         while runs_ns.len() < *TURNS.start() || runs_ns.len() < *TURNS.end() && platform::thread_cpu_ns() < until {
             slot.step();
             let (peak, peak_ns) = timed(|| kernel.peak(token, PEAK_STEPS));
+            let peak_mhz = peak.and_then(|_| clock::glance_under(token));
             let ((), run_ns) = timed(|| job.run(token, slot.stage(), None));
-            let peak_per_run = |peak: u64| peak as f64 / peak_ns * run_ns / job.operations() as f64;
-            headroom.extend(peak.map(peak_per_run));
+            if let Some(peak) = peak {
+                let peak_per_run = peak as f64 / peak_ns * run_ns / job.operations() as f64;
+                headroom.push(peak_per_run);
+                let run_mhz = clock::glance_under(token);
+                headroom_per_clock.extend(peak_mhz.zip(run_mhz).map(|(peak, run)| peak_per_run / peak * run));
+            }
             runs_ns.push(run_ns);
         }
         right &= job.input_digest() == golden.input && job.output_digest() == golden.output;
@@ -55,6 +61,7 @@ pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn 
         unit,
         per_s,
         peak_per_s: median(headroom).map(|headroom| per_s * headroom),
+        share_per_clock: median(headroom_per_clock).map(f64::recip),
         clock_mhz: median(clocks),
         products: beside::lanes(token).zip(clock::products_per_cycle(token)),
         right,

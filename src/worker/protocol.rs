@@ -328,6 +328,9 @@ pub struct Speed {
     pub per_s: f64,
     /// What the variant's multiply-adds would reach on registers alone; `None` where it has no such loop.
     pub peak_per_s: Option<f64>,
+    /// [`Self::per_s`] over [`Self::peak_per_s`] with each divided by the clock right after it; `None` where either was not seen.
+    #[serde(default)]
+    pub share_per_clock: Option<f64>,
     /// The clock meanwhile.
     pub clock_mhz: Option<f64>,
     /// Lanes of 32 bits in the variant's vectors, and multiply-adds of such vectors alone that this core starts each cycle.

@@ -78,7 +78,7 @@ fn the_table_has_a_line_for_each_measurement() {
     // Whether any multiply-adds are counted depends on the CPU.
     let lines = || out.lines().skip(1).filter(|line| !line.contains("-bit multiply-adds alone: "));
     let firsts: Vec<&str> = lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(firsts, ["kernel", "registers-vector", "registers-general", "By", "multiply-adds"], "{out}");
+    assert_eq!(firsts[..4], ["kernel", "registers-vector", "registers-general", "By"], "{out}");
     assert!(lines().nth(1).is_some_and(|line| line.contains("op/s")), "{out}");
     assert!(err.contains("Bench, about 1 s."), "{err}");
 }
