@@ -7,11 +7,11 @@ use clap::Args;
 use super::{
     CliError,
     files::{FileArgs, Files},
-    output,
+    output::{self, JsonTarget},
 };
 use crate::{
-    journal::{self, JOURNAL_FILE, find_run},
-    report::{Report, compare::Comparison, morning},
+    journal::{self, JOURNAL_FILE, RunsError, find_run, newest_runs, runs_folder},
+    report::{Report, compare::Comparison, kept::Kept, morning},
     verdict::Outcome,
 };
 
@@ -30,6 +30,9 @@ pub struct ReportArgs {
     /// Show the summaries of the run's mornings, as they were made, instead of the report.
     #[arg(long, conflicts_with_all = ["json", "html", "junit", "prometheus", "format"])]
     mornings: bool,
+    /// List the runs that are kept, newest first, instead of showing one.
+    #[arg(long, conflicts_with_all = ["run", "mornings", "html", "junit", "prometheus", "format"])]
+    list: bool,
     #[command(flatten)]
     files: FileArgs,
 }
@@ -38,6 +41,9 @@ pub struct ReportArgs {
 pub fn report(args: &ReportArgs) -> Result<u8, CliError> {
     if args.mornings {
         return mornings(args);
+    }
+    if args.list {
+        return list(args);
     }
     let find = |run: Option<&String>| find_run(args.runs.as_deref(), run.map(String::as_str));
     match &args.run[..] {
@@ -68,6 +74,21 @@ fn mornings(args: &ReportArgs) -> Result<u8, CliError> {
         return Err(CliError::Usage(format!("{folder}: no summary was made; oddcore report shows the run as a whole")));
     }
     output::print(&summaries.join("\n"));
+    Ok(0)
+}
+
+/// All runs; of one that cannot be read it says why.
+fn list(args: &ReportArgs) -> Result<u8, CliError> {
+    let json = JsonTarget::open(args.json.as_deref())?;
+    let runs = runs_folder(args.runs.as_deref())?;
+    let folders = newest_runs(&runs);
+    if folders.is_empty() {
+        return Err(RunsError::NoRun(runs.display().to_string()).into());
+    }
+    let id = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let read = |folder: &PathBuf| (id(folder), outcome_of(folder).map_err(|error| error.to_string()));
+    let kept = Kept::of(folders.iter().map(read));
+    json.finish(&kept, &kept.render())?;
     Ok(0)
 }
 

@@ -118,16 +118,16 @@ fn row(name: &str, report: &Report) -> MachineRow {
     }
 }
 
-fn tested(report: &Report) -> usize {
+pub(super) fn tested(report: &Report) -> usize {
     report.cores.iter().filter(|core| core.verdict != CoreVerdict::NotTested).count()
 }
 
-fn checked_h(report: &Report) -> f64 {
+pub(super) fn checked_h(report: &Report) -> f64 {
     report.cores.iter().map(|core| core.checked.cpu_s).sum::<f64>() / 3600.0
 }
 
 /// By kernel, or by class where there was none. Those that blame no core are counted too: something computed wrongly.
-fn findings(report: &Report) -> BTreeMap<String, u64> {
+pub(super) fn findings(report: &Report) -> BTreeMap<String, u64> {
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for kernel in report.cores.iter().flat_map(|core| &core.kernels).filter(|kernel| kernel.findings > 0) {
         *sums.entry(kernel.kernel.clone()).or_default() += kernel.findings;

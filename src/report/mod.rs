@@ -11,6 +11,7 @@ pub mod given;
 pub mod html;
 mod inside;
 pub mod junit;
+pub mod kept;
 pub mod machine;
 pub mod markdown;
 mod meaning;

@@ -86,6 +86,44 @@ fn two_runs_are_compared_core_by_core() {
 }
 
 #[test]
+fn all_runs_are_listed_newest_first_and_what_cannot_be_read_below() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let none = oddcore(folder.path(), &["report", "--list"]);
+    assert!(none.status.code() == Some(2) && text(&none.stderr).contains("no run found here"), "{none:?}");
+    let core = crate::common::testable_cores()[0].to_string();
+    let drill = ["drill", "--cores", &core, "--kernels", "registers-general"];
+    assert_eq!(oddcore(folder.path(), &drill).status.code(), Some(1));
+    assert_eq!(oddcore(folder.path(), &SHORT).status.code(), Some(0));
+    let broken = folder.path().join("oddcore/runs/20200101T000000Z-1");
+    fs::create_dir(&broken).expect("writable");
+    fs::write(broken.join("journal"), "no journal").expect("writable");
+
+    let output = oddcore(folder.path(), &["report", "--list", "--json", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    schema::check_runs(&list);
+    let [sound, drill, unreadable] = &list["runs"].as_array().expect("runs")[..] else { panic!("{list}") };
+    assert_eq!(
+        (sound["summary"]["profile"].as_str(), sound["summary"]["drill"].as_bool()),
+        (Some("quick"), Some(false))
+    );
+    assert!(sound["summary"]["verdict"].as_str().is_some_and(|verdict| verdict.starts_with("PASS")), "{list}");
+    assert_eq!((drill["summary"]["exit_code"].as_u64(), drill["summary"]["drill"].as_bool()), (Some(1), Some(true)));
+    assert!(drill["summary"]["verdict"].as_str().is_some_and(|verdict| verdict.starts_with("FAIL ")), "{list}");
+    assert!(unreadable["unreadable"].as_str().is_some_and(|why| why.contains("not a journal")), "{list}");
+
+    let shown = text(&output.stderr);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("  run ") && lines[0].ends_with("verdict"), "{shown}");
+    for (line, run) in lines[1..].iter().zip([sound, drill]) {
+        assert!(line.trim_start().starts_with(run["run"].as_str().expect("an id")), "{shown}");
+    }
+    assert!(lines[3].starts_with("note: ") && lines.len() == 4, "{shown}");
+    let one = oddcore(folder.path(), &["report", sound["run"].as_str().expect("an id")]);
+    assert_eq!(one.status.code(), Some(0), "{one:?}");
+}
+
+#[test]
 fn what_is_piped_is_plain_unless_colour_is_forced() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |forced: bool| {

@@ -1,5 +1,5 @@
 //! `docs/report.schema.json` holds for every report that these tests see, and knows every field of it; those of `bench`,
-//! `tune`, `merge` and of two runs compared likewise for what these write.
+//! `tune`, `merge`, of a list of runs and of two compared likewise for what these write.
 //!
 //! A checker of the few keywords that the schema uses, instead of a library of fifty crates; it refuses any other keyword.
 
@@ -39,6 +39,13 @@ pub fn check_fleet(fleet: &Value) {
     let schema = serde_json::from_str(include_str!("../../docs/fleet.schema.json")).expect("JSON");
     let wrong = violations(&schema, fleet);
     assert!(wrong.is_empty(), "docs/fleet.schema.json and the fleet disagree:\n{}", wrong.join("\n"));
+}
+
+/// The same for a list of runs.
+pub fn check_runs(list: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/runs.schema.json")).expect("JSON");
+    let wrong = violations(&schema, list);
+    assert!(wrong.is_empty(), "docs/runs.schema.json and the list disagree:\n{}", wrong.join("\n"));
 }
 
 /// The same for a comparison.
