@@ -230,7 +230,7 @@ fn render(report: &BenchReport) -> String {
         }
     }
     let how = "By CPU time, one core at work and no other. Peak: the same instructions' multiply-adds on registers alone. Per \
-         clock: the share at equal clock, which a core may lower for the work and not for the peak.";
+         clock: the share with each of the two divided by the clock right after it.";
     let _ = writeln!(out, "{}", wrapped(how, "  "));
     for note in &report.notes {
         let _ = writeln!(out, "{}", wrapped(&format!("note: {note}"), "  "));
@@ -291,8 +291,8 @@ P4 (BIOS 4, CPU 8-9, APIC 32-33) at 5687 MHz
   gemm-f32           avx2      173 Gop/s  180 Gop/s  0.960      0.975
   resize-lanczos-u8  avx2     61.2 Mpx/s          -      -          -
 By CPU time, one core at work and no other. Peak: the same instructions'
-  multiply-adds on registers alone. Per clock: the share at equal clock, which a
-  core may lower for the work and not for the peak.
+  multiply-adds on registers alone. Per clock: the share with each of the two
+  divided by the clock right after it.
 note: something
 ";
         assert_eq!(render(&report), shown);

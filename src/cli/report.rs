@@ -86,7 +86,10 @@ fn list(args: &ReportArgs) -> Result<u8, CliError> {
         return Err(RunsError::NoRun(runs.display().to_string()).into());
     }
     let id = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let read = |folder: &PathBuf| (id(folder), outcome_of(folder).map_err(|error| error.to_string()));
+    let read = |folder: &PathBuf| {
+        let read = journal::read(&folder.join(JOURNAL_FILE)).map_err(|error| error.to_string());
+        (id(folder), read.map(|read| (Outcome::of(&read.records), read.tail.map(|tail| tail.to_string()))))
+    };
     let kept = Kept::of(folders.iter().map(read));
     json.finish(&kept, &kept.render())?;
     Ok(0)

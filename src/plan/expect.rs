@@ -30,11 +30,9 @@ pub enum ExpectError {
     /// Not a multiplier.
     #[error("{0}: a multiplier is a whole number from 1 to {MULTIPLIER_MAX} with an x, such as 60x")]
     Multiplier(String),
-    /// Between two whole ones, where evidence is kept by whole ones.
-    #[error(
-        "{0}x: evidence is kept by whole multipliers, to the nearest; ask for {1}x, or for {2}x if that must be reached"
-    )]
-    Between(String, u32, u32),
+    /// Between two whole ones, where evidence is kept by whole ones; and the nearest.
+    #[error("{0}x: evidence is kept by whole multipliers, of which {1}x is the nearest; ask for that")]
+    Between(String, u32),
     /// Two for one core.
     #[error("core {0} has two multipliers")]
     Twice(u32),
@@ -113,20 +111,20 @@ fn range(text: &str) -> Result<(u32, u32), ExpectError> {
 }
 
 fn multiplier(text: &str) -> Result<u32, ExpectError> {
-    let is_any = |multiplier: &u32| (1..=MULTIPLIER_MAX).contains(multiplier);
     let shown = |text: &str| text.chars().take(20).collect();
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let given = text.trim().strip_suffix(['x', 'X']).map(str::trim);
-    if let Some(multiplier) = given.and_then(number).filter(is_any) {
-        return Ok(multiplier);
-    }
-    let between = given.and_then(|given| Some((given, given.split_once('.')?)));
-    let whole = between.and_then(|(given, (whole, part))| number(part).and(number(whole)).map(|whole| (given, whole)));
-    Err(match whole {
-        Some((given, whole)) if is_any(&whole) && is_any(&(whole + 1)) => {
-            ExpectError::Between(shown(given), whole, whole + 1)
+    let is_number =
+        |given: &&str| given.split_once('.').map_or(digits(given), |(whole, part)| digits(whole) && digits(part));
+    let value = given.filter(is_number).and_then(|given| given.parse::<f64>().ok());
+    match (given, value.map(|value| (value, value.round()))) {
+        (Some(given), Some((value, nearest))) if (1.0..=f64::from(MULTIPLIER_MAX)).contains(&nearest) => {
+            // Within range, and whole.
+            let whole = nearest as u32;
+            if value == nearest { Ok(whole) } else { Err(ExpectError::Between(shown(given), whole)) }
         }
-        _ => ExpectError::Multiplier(shown(text.trim())),
-    })
+        _ => Err(ExpectError::Multiplier(shown(text.trim()))),
+    }
 }
 
 /// Digits alone: `parse` would take a sign.
@@ -149,7 +147,7 @@ mod tests {
         let all = [0, 1, 2, 3, 4, 5];
         assert_eq!(of("4,5=60x,rest=57x", &all), Ok(vec![(0, 57), (1, 57), (2, 57), (3, 57), (4, 60), (5, 60)]));
         assert_eq!(of(" 0-1 , 3 = 60X , 5=44x", &all), Ok(vec![(0, 60), (1, 60), (3, 60), (5, 44)]));
-        assert_eq!(of("rest=57x", &[2, 7]), Ok(vec![(2, 57), (7, 57)]));
+        assert_eq!(of("rest=57.0x", &[2, 7]), Ok(vec![(2, 57), (7, 57)]));
     }
 
     #[test]
@@ -168,9 +166,12 @@ mod tests {
             ("4=x", Multiplier("x".into())),
             ("4=0x", Multiplier("0x".into())),
             ("4=6000x", Multiplier("6000x".into())),
-            ("4=57.5x", Between("57.5".into(), 57, 58)),
+            ("4=57.5x", Between("57.5".into(), 58)),
+            ("4=57.25x", Between("57.25".into(), 57)),
             ("4=5.x", Multiplier("5.x".into())),
+            ("4=57. 5x", Multiplier("57. 5x".into())),
             ("4=.5x", Multiplier(".5x".into())),
+            ("4=0.4x", Multiplier("0.4x".into())),
             ("4=999.5x", Multiplier("999.5x".into())),
             ("4=60x=61x", Multiplier("60x=61x".into())),
             ("rest=60x,rest=57x", TwoRests),

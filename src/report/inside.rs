@@ -1,6 +1,9 @@
 //! The clock inside blocks of work: where it was clearly lower than at their edges.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,46 +41,45 @@ pub fn of(own: &CoreOutcome) -> Vec<InsideReport> {
     own.inside.iter().map(report).collect()
 }
 
-/// What one instruction set's work did to the clocks of some cores.
+/// What one instruction set's work did to the clocks of cores that had the same one at the edges of their blocks.
 #[derive(Default)]
 struct Fell {
     cores: Vec<u32>,
-    inside: Vec<u64>,
-    edges: Vec<u64>,
+    inside: BTreeSet<u64>,
     fell: u64,
     blocks: u64,
 }
 
-/// ` P4 P5 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 80 of 180 blocks)`.
+/// ` P4 P5 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 80 of 180 blocks)`; a line for each multiplier at the
+/// edges, highest first.
 pub fn lines(report: &Report) -> String {
-    let mut by_isa: BTreeMap<&str, Fell> = BTreeMap::new();
+    let times = |mhz: u64| (mhz as f64 / report.machine.bclk_mhz).round() as u64;
+    let mut alike: BTreeMap<(&str, Reverse<u64>), Fell> = BTreeMap::new();
     for core in &report.cores {
         for InsideReport { isa, blocks, fell, edges_mhz, inside_mhz } in &core.inside {
             let (Some(edges), Some(inside)) = (edges_mhz, inside_mhz) else { continue };
             if *fell >= FELL_MIN && fell.saturating_mul(FELL_PART) >= *blocks {
-                let sum = by_isa.entry(isa).or_default();
+                let sum = alike.entry((isa, Reverse(times(*edges)))).or_default();
                 sum.cores.push(core.core);
-                sum.inside.push(*inside);
-                sum.edges.push(*edges);
+                sum.inside.insert(times(*inside));
                 sum.fell = sum.fell.saturating_add(*fell);
                 sum.blocks = sum.blocks.saturating_add(*blocks);
             }
         }
     }
-    let times = |mhz: u64| (mhz as f64 / report.machine.bclk_mhz).round();
-    let range = |clocks: &[u64]| {
-        let least = clocks.iter().min().map_or(0.0, |&mhz| times(mhz));
-        let most = clocks.iter().max().map_or(0.0, |&mhz| times(mhz));
-        if least == most { format!("{least}x") } else { format!("{least}x to {most}x") }
-    };
-    let line = |(isa, Fell { cores, inside, edges, fell, blocks }): (&str, Fell)| {
-        let (names, inside, edges) = (report.machine.names(&cores), range(&inside), range(&edges));
+    let mut out = String::new();
+    for ((isa, Reverse(edges)), Fell { cores, inside, fell, blocks }) in alike {
+        let names = report.machine.names(&cores);
+        let inside = match (inside.first(), inside.last()) {
+            (Some(least), Some(most)) if least < most => format!("{least}x to {most}x"),
+            (least, _) => format!("{}x", least.unwrap_or(&edges)),
+        };
         let text = format!(
-            " {names} ran {isa} work at {inside}, {edges} at the edges of its blocks (in {fell} of {blocks} blocks)"
+            " {names} ran {isa} work at {inside}, {edges}x at the edges of its blocks (in {fell} of {blocks} blocks)"
         );
-        format!("{}\n", wrapped(&text, "   "))
-    };
-    by_isa.into_iter().map(line).collect()
+        out += &format!("{}\n", wrapped(&text, "   "));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -102,6 +104,11 @@ mod tests {
         report.cores[1].inside[0].inside_mhz = Some(5530);
         let both = " C0 C1 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 100 of\n   150 blocks)\n";
         assert_eq!(lines(&report), both);
+        report.cores[1].inside[0].edges_mhz = Some(5700);
+        let each = lines(&report);
+        assert!(
+            each.starts_with(" C0 ran avx512 work at 54x, 60x") && each.contains("\n C1 ran avx512 work at 55x, 57x")
+        );
         let none = inside(7, 0).remove(0);
         assert_eq!((none.edges_mhz, none.inside_mhz), (None, None));
     }

@@ -4,7 +4,10 @@ use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use super::{Report, fleet, tested::Tested, text::duration_or_none, tune::TuneReport};
-use crate::verdict::{CoreVerdict, Outcome};
+use crate::{
+    machine::name,
+    verdict::{CoreVerdict, Outcome},
+};
 
 /// The schema's name; fields may be added, never re-used (`docs/runs.schema.json`).
 pub const SCHEMA: &str = "oddcore-runs/1";
@@ -48,15 +51,17 @@ pub struct Summary {
     pub checked_h: f64,
     /// Findings, those only counted included.
     pub findings: u64,
-    /// `FAIL P4`, `PASS @57x-60x`.
+    /// `FAIL P4`, `PASS @57x-60x`, `UNFINISHED`.
     pub verdict: String,
+    /// What cut the journal's reading short; null if nothing did.
+    pub cut_off: Option<String>,
 }
 
 impl Kept {
-    /// Of runs by their ids, each with what was read of it or why that could not be.
-    pub fn of(runs: impl Iterator<Item = (String, Result<Outcome, String>)>) -> Self {
-        let one = |(run, outcome): (String, Result<Outcome, String>)| match outcome.map(|outcome| summary(&outcome)) {
-            Ok(summary) => KeptRun { run, unreadable: None, summary },
+    /// Of runs by their ids, each with what was read of it and what cut that short, or why it could not be read.
+    pub fn of(runs: impl Iterator<Item = (String, Result<(Outcome, Option<String>), String>)>) -> Self {
+        let one = |(run, read): (String, Result<(Outcome, Option<String>), String>)| match read {
+            Ok((outcome, cut_off)) => KeptRun { run, unreadable: None, summary: summary(&outcome, cut_off) },
             Err(why) => KeptRun { run, unreadable: Some(why), summary: None },
         };
         Self { schema: SCHEMA, runs: runs.map(one).collect() }
@@ -69,53 +74,66 @@ impl Kept {
         table.set_header(["run", "profile", "checked", "errors", "verdict"]);
         for kept in &self.runs {
             let Some(summary) = &kept.summary else { continue };
+            let drill = if summary.drill && summary.profile != "drill" { " (drill)" } else { "" };
             table.add_row([
                 kept.run.clone(),
-                summary.profile.clone(),
+                name::clean(&summary.profile) + drill,
                 duration_or_none(3600.0 * summary.checked_h),
                 summary.findings.to_string(),
-                summary.verdict.clone(),
+                name::clean(&summary.verdict),
             ]);
         }
         let lines = table.lines().map(|line| format!(" {}\n", line.trim_end()));
-        let broken = self.runs.iter().filter_map(|kept| Some(format!("note: {}\n", kept.unreadable.as_ref()?)));
-        lines.chain(broken).collect()
+        // A journal may come from anywhere: none of its text begins a line of its own.
+        let note = |text: String| format!("note: {}\n", text.replace('\n', "\\n"));
+        let notes = self.runs.iter().filter_map(|kept| {
+            let cut_off = kept.summary.as_ref().and_then(|summary| summary.cut_off.as_ref());
+            let cut_off = cut_off.map(|why| format!("{}: the journal's end was cut off: {why}", kept.run));
+            kept.unreadable.clone().or(cut_off).map(note)
+        });
+        lines.chain(notes).collect()
     }
 }
 
-fn summary(outcome: &Outcome) -> Option<Summary> {
+fn summary(outcome: &Outcome, cut_off: Option<String>) -> Option<Summary> {
     let report = Report::of(outcome)?;
     let tuning = TuneReport::of(outcome);
     Some(Summary {
         exit_code: tuning.as_ref().map_or(report.exit_code, |tuning| tuning.exit_code),
         tested: fleet::tested(&report),
         checked_h: fleet::checked_h(&report),
-        findings: fleet::findings(&report).values().sum(),
-        verdict: tuning.map_or_else(|| verdict(&report), |tuning| tuned(&tuning)),
+        findings: fleet::findings(&report).values().fold(0, |sum, count| sum.saturating_add(*count)),
+        verdict: tuning.map_or_else(|| verdict(&report), |tuning| tuned(&tuning, &report)),
         profile: report.profile,
         drill: report.drill,
         started: report.started,
         ended: report.ended,
+        cut_off,
     })
 }
 
-/// The cores that did not pass, or at which multipliers all did.
+/// The cores that did not pass, or at which multipliers all did: in the order in which the report's sentence decides.
 fn verdict(report: &Report) -> String {
     let named = |verdict: CoreVerdict| {
         let cores: Vec<u32> =
             report.cores.iter().filter(|core| core.verdict == verdict).map(|core| core.core).collect();
         (!cores.is_empty()).then(|| format!("{} {}", verdict.name().to_uppercase(), report.machine.names(&cores)))
     };
-    let others: Vec<String> =
-        [CoreVerdict::Fail, CoreVerdict::Suspect, CoreVerdict::NotProven].into_iter().filter_map(named).collect();
     let said = match report.exit_code {
-        _ if !others.is_empty() => others.join(", "),
-        0 => format!("PASS{}", at(report)),
-        _ if report.ended.is_none() => return "UNFINISHED".to_owned(),
-        2 => "NO VERDICT".to_owned(),
-        _ => "UNDECIDED".to_owned(),
+        0 => Some(format!("PASS{}", at(report))),
+        1 => named(CoreVerdict::Fail).or_else(|| Some("FAIL".to_owned())),
+        2 => return "NO VERDICT".to_owned(),
+        _ if report.ended.is_none() => named(CoreVerdict::Suspect),
+        _ => named(CoreVerdict::Suspect)
+            .or_else(|| named(CoreVerdict::NotProven))
+            .or_else(|| Some("UNDECIDED".to_owned())),
     };
-    if report.ended.is_none() { format!("UNFINISHED, {said}") } else { said }
+    unless_ended(report.ended.is_some(), said)
+}
+
+fn unless_ended(ended: bool, said: Option<String>) -> String {
+    let unfinished = (!ended).then(|| "UNFINISHED".to_owned());
+    unfinished.into_iter().chain(said).collect::<Vec<_>>().join(", ")
 }
 
 /// ` @57x-60x`: the multipliers that all work of the cores reached, from the least to the most.
@@ -130,7 +148,78 @@ fn at(report: &Report) -> String {
     }
 }
 
-fn tuned(tuning: &TuneReport) -> String {
+/// `FAIL P4, 7 of 8 cores decided`: the cores that fail somewhere below their tops.
+fn tuned(tuning: &TuneReport, report: &Report) -> String {
+    let failing = tuning.cores.iter().filter(|tuned| tuned.fails.is_some());
+    let failing: Vec<u32> = failing.map(|tuned| tuned.core).collect();
+    let fail = (!failing.is_empty()).then(|| format!("FAIL {}", report.machine.names(&failing)));
     let decided = tuning.cores.iter().filter(|core| core.decided).count();
-    format!("tuned, {decided} of {} cores decided", tuning.cores.len())
+    let decided = format!("{decided} of {} cores decided", tuning.cores.len());
+    unless_ended(tuning.ended.is_some(), Some(fail.into_iter().chain([decided]).collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::report;
+
+    #[test]
+    fn a_run_is_told_as_its_report_tells_it() {
+        let sound = report(3, |core| vec![(Some(if core == 2 { 57 } else { 60 }), "solo", 41.0, 0)]);
+        let told = |change: &dyn Fn(&mut Report)| {
+            let mut report = sound.clone();
+            change(&mut report);
+            verdict(&report)
+        };
+        let with = |code, core: usize, is| {
+            move |report: &mut Report| {
+                report.exit_code = code;
+                report.cores[core].verdict = is;
+            }
+        };
+        assert_eq!(told(&with(1, 1, CoreVerdict::Fail)), "FAIL C1");
+        assert_eq!(told(&with(3, 1, CoreVerdict::Suspect)), "SUSPECT C1");
+        assert_eq!(told(&with(3, 1, CoreVerdict::NotProven)), "NOT-PROVEN C1");
+        assert_eq!(told(&with(2, 1, CoreVerdict::Suspect)), "NO VERDICT", "a common defect blames nobody");
+        assert_eq!(told(&with(3, 1, CoreVerdict::NotTested)), "UNDECIDED");
+        assert_eq!(told(&with(1, 1, CoreVerdict::Pass)), "FAIL", "of a core that the journal does not describe");
+        let unended = |change: &dyn Fn(&mut Report)| {
+            told(&|report| {
+                change(report);
+                report.ended = None;
+            })
+        };
+        assert_eq!(unended(&with(3, 1, CoreVerdict::NotProven)), "UNFINISHED", "it may still get there");
+        assert_eq!(unended(&with(3, 1, CoreVerdict::Suspect)), "UNFINISHED, SUSPECT C1");
+        assert_eq!(unended(&with(1, 1, CoreVerdict::Fail)), "UNFINISHED, FAIL C1");
+        assert_eq!(unended(&with(2, 1, CoreVerdict::Pass)), "NO VERDICT");
+    }
+
+    #[test]
+    fn no_text_of_a_journal_begins_a_line() {
+        let summary = |profile: &str, cut_off: Option<&str>| Summary {
+            profile: profile.into(),
+            drill: true,
+            started: String::new(),
+            ended: None,
+            exit_code: 3,
+            tested: 1,
+            checked_h: 0.5,
+            findings: 0,
+            verdict: "UNFINISHED\nnote".into(),
+            cut_off: cut_off.map(str::to_owned),
+        };
+        let one = |run: &str, unreadable: Option<&str>, summary| KeptRun {
+            run: run.into(),
+            unreadable: unreadable.map(str::to_owned),
+            summary,
+        };
+        let runs = vec![one("3", None, Some(summary("a\nb", Some("x\ny")))), one("2", Some("no\nway"), None)];
+        let shown = Kept { schema: SCHEMA, runs }.render();
+        assert_eq!(shown.lines().count(), 4, "{shown}");
+        assert!(
+            shown.contains("ab (drill)  30 min") && shown.contains("3: the journal's end was cut off: x\\ny"),
+            "{shown}"
+        );
+    }
 }

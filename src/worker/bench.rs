@@ -1,6 +1,6 @@
 //! How fast a variant is on this core, beside what its multiply-adds reach here on registers alone. The two are measured in
-//! turn by the thread's CPU clock, so that neither other programs nor a wandering clock favour one of them. A clock that the core
-//! itself lowers for work that draws more does: so it is looked at after each of the two.
+//! turn by CPU time, so that neither other programs nor a wandering clock favour one of them. A core may lower its clock for
+//! work that draws more than registers alone do: so the clock is looked at after each of the two.
 
 use std::ops::RangeInclusive;
 

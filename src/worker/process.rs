@@ -204,8 +204,9 @@ fn listen(lanes: &[Sender<Box<Order>>], outbox: &Outbox) {
             Ok(Some(ToWorker::Run(mut assignment))) => {
                 assignment.lanes = assignment.lanes.clamp(1, lanes.len());
                 let count = assignment.lanes;
-                let new =
-                    Arc::new(Shift { assignment, working: AtomicUsize::new(count), pause: AtomicBool::new(false) });
+                let kernel = oddcore_kernels::find(&assignment.kernel).expect("the supervisor is the same program");
+                let (working, pause) = (AtomicUsize::new(count), AtomicBool::new(false));
+                let new = Arc::new(Shift { assignment, kernel, working, pause });
                 for lane in 0..count {
                     hand(lane, Order::Work(Arc::clone(&new)));
                 }

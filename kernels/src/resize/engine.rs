@@ -2,7 +2,7 @@
 //! as in Pillow; only the rows at hand are kept of them. The order of the passes is that of Pillow 13 (python-pillow pull
 //! request 9549; the rule found and checked by trying some 2,000 sizes): vertical first if the height shrinks, by more than
 //! twice as many pixels as the width does. Rounding to bytes hides most faults, so the wrapping sum of each row's unrounded
-//! accumulators is kept in both passes, to be compared like the picture itself.
+//! accumulators and of their upper parts is kept in both passes, to be compared like the picture itself.
 
 use alloc::vec::Vec;
 use core::{
@@ -146,7 +146,7 @@ impl Resizer {
         &self.weight_sums
     }
 
-    /// For each row that a pass made, the wrapping sum of its accumulators before rounding.
+    /// For each row that a pass made, the wrapping sum of its accumulators before rounding and of their upper parts.
     pub(crate) fn sums(&self, pass: Pass) -> &[u32] {
         &self.sums[pass as usize]
     }

@@ -9,12 +9,12 @@ fn to_byte(accumulator: i32) -> u8 {
     (accumulator >> PRECISION).clamp(0, 255) as u8
 }
 
-/// Bits of an accumulator that vectors have dropped when they put together what they will round and clip.
+/// Bits that vectors have dropped from an accumulator's parts when the last of these are added.
 pub(super) const DROPPED: u32 = 16;
 /// Odd, so that no bit of the upper parts vanishes beside the accumulators' own.
 pub(super) const OF_UPPER: u32 = 0x9e37_79b9;
 
-/// What is kept of an accumulator: itself and, so that nothing can go wrong unseen on the way to the byte, its upper part.
+/// What is kept of an accumulator: itself and its upper part, which vectors make on the way to the byte and clipping may hide.
 pub(super) const fn kept(accumulator: i32) -> u32 {
     (accumulator as u32).wrapping_add(((accumulator >> DROPPED) as u32).wrapping_mul(OF_UPPER))
 }

@@ -189,7 +189,7 @@ mod avx512 {
     }
 
     /// The entries at these indexes. Not by the intrinsics, which zero what a gather overwrites: nobody would see what is wrong
-    /// in those zeros.
+    /// in those zeros. (In 256 bits there is as much of that in the mask, of which only signs count.)
     ///
     /// # Safety
     /// All indexes are below the length of the table.

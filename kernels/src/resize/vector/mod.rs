@@ -44,7 +44,7 @@ macro_rules! passes {
             pub(super) fn across(table: &Across, from_row: usize, rows: [&[u8]; 4], quad: &mut [u32]) -> [u32; 4] {
                 assert!(rows.iter().all(|row| row.len() >= from_row + SLACK));
                 let made = LANES / 4 * table.samples;
-                // Else sums are copied for when there are no taps, and of a copy for nothing nobody sees what is wrong.
+                // Otherwise a copy of the sums is kept for the case of no taps, and errors in that unused copy go unseen.
                 assert!(table.groups > 0);
                 assert!(quad.len() >= (table.vectors - 1) * made + LANES);
                 assert!(table.offsets.len() >= table.vectors * LANES / 4 && table.picks.len() >= table.offsets.len());
