@@ -113,7 +113,7 @@ fn row(name: &str, report: &Report) -> MachineRow {
         drill: report.drill,
         tested: tested(report),
         checked_h: checked_h(report),
-        findings: findings(report).values().sum(),
+        findings: all_findings(report),
         not_passed: others.map(|core| (meaning::short(report, core).to_owned(), core.verdict)).collect(),
     }
 }
@@ -127,19 +127,26 @@ pub(super) fn checked_h(report: &Report) -> f64 {
 }
 
 /// By kernel, or by class where there was none. Those that blame no core are counted too: something computed wrongly.
-pub(super) fn findings(report: &Report) -> BTreeMap<String, u64> {
+fn findings(report: &Report) -> BTreeMap<String, u64> {
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for kernel in report.cores.iter().flat_map(|core| &core.kernels).filter(|kernel| kernel.findings > 0) {
-        *sums.entry(kernel.kernel.clone()).or_default() += kernel.findings;
+        let sum = sums.entry(kernel.kernel.clone()).or_default();
+        *sum = sum.saturating_add(kernel.findings);
     }
     for finding in &report.findings {
         let counted = finding.core.is_some() && finding.kernel.as_ref().is_some_and(|kernel| sums.contains_key(kernel));
         if !counted {
             let name = finding.kernel.clone().unwrap_or_else(|| finding.class.name().to_owned());
-            *sums.entry(name).or_default() += 1;
+            let sum = sums.entry(name).or_default();
+            *sum = sum.saturating_add(1);
         }
     }
     sums
+}
+
+/// Of all kernels and classes.
+pub(super) fn all_findings(report: &Report) -> u64 {
+    findings(report).into_values().fold(0, u64::saturating_add)
 }
 
 impl ModelRow {
@@ -153,7 +160,8 @@ impl ModelRow {
         self.failed_cores += failed;
         self.checked_h += checked_h(report);
         for (kernel, count) in findings(report) {
-            *self.findings.entry(kernel).or_default() += count;
+            let sum = self.findings.entry(kernel).or_default();
+            *sum = sum.saturating_add(count);
         }
     }
 }
@@ -189,7 +197,7 @@ pub fn render(fleet: &Fleet) -> String {
     text
 }
 
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(header);

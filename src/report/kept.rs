@@ -1,6 +1,5 @@
 //! The runs that a folder keeps, a line each: which to show again, to compare, or to go on with.
 
-use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use super::{Report, fleet, tested::Tested, text::duration_or_none, tune::TuneReport};
@@ -69,21 +68,19 @@ impl Kept {
 
     /// As a person reads it.
     pub fn render(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(NOTHING);
-        table.set_header(["run", "profile", "checked", "errors", "verdict"]);
-        for kept in &self.runs {
-            let Some(summary) = &kept.summary else { continue };
+        let row = |kept: &KeptRun| {
+            let summary = kept.summary.as_ref()?;
             let drill = if summary.drill && summary.profile != "drill" { " (drill)" } else { "" };
-            table.add_row([
+            Some(vec![
                 kept.run.clone(),
                 name::clean(&summary.profile) + drill,
                 duration_or_none(3600.0 * summary.checked_h),
                 summary.findings.to_string(),
                 name::clean(&summary.verdict),
-            ]);
-        }
-        let lines = table.lines().map(|line| format!(" {}\n", line.trim_end()));
+            ])
+        };
+        let header = ["run", "profile", "checked", "errors", "verdict"];
+        let table = fleet::table(header, self.runs.iter().filter_map(row));
         // A journal may come from anywhere: none of its text begins a line of its own.
         let note = |text: String| format!("note: {}\n", text.replace('\n', "\\n"));
         let notes = self.runs.iter().filter_map(|kept| {
@@ -91,7 +88,7 @@ impl Kept {
             let cut_off = cut_off.map(|why| format!("{}: the journal's end was cut off: {why}", kept.run));
             kept.unreadable.clone().or(cut_off).map(note)
         });
-        lines.chain(notes).collect()
+        std::iter::once(table).chain(notes).collect()
     }
 }
 
@@ -102,7 +99,7 @@ fn summary(outcome: &Outcome, cut_off: Option<String>) -> Option<Summary> {
         exit_code: tuning.as_ref().map_or(report.exit_code, |tuning| tuning.exit_code),
         tested: fleet::tested(&report),
         checked_h: fleet::checked_h(&report),
-        findings: fleet::findings(&report).values().fold(0, |sum, count| sum.saturating_add(*count)),
+        findings: fleet::all_findings(&report),
         verdict: tuning.map_or_else(|| verdict(&report), |tuning| tuned(&tuning, &report)),
         profile: report.profile,
         drill: report.drill,

@@ -188,44 +188,33 @@ mod avx512 {
         }
     }
 
-    /// The entries at these indexes. Not by the intrinsics, which zero what a gather overwrites: nobody would see what is wrong
-    /// in those zeros. (In 256 bits there is as much of that in the mask, of which only signs count.)
-    ///
-    /// # Safety
-    /// All indexes are below the length of the table.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn words(table: &[u32], at: __m512i) -> __m512i {
-        let entries;
-        // SAFETY: the caller's promise.
-        unsafe {
-            asm!(
-                "kxnorw {all}, {all}, {all}", "vpgatherdd {entries} {{{all}}}, [{table} + 4*{at}]",
-                all = out(kreg) _, entries = out(zmm_reg) entries, at = in(zmm_reg) at, table = in(reg) table.as_ptr(),
-                options(pure, readonly, nostack, preserves_flags),
-            );
-        }
-        entries
+    macro_rules! gather {
+        ($name:ident, $entry:ty, $instruction:literal) => {
+            /// The entries at these indexes. Not by the intrinsics, which zero what a gather overwrites: nobody would see what is
+            /// wrong in those zeros. (In 256 bits there is as much of that in the mask, of which only signs count.)
+            ///
+            /// # Safety
+            /// All indexes are below the length of the table.
+            #[inline]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn $name(table: &[$entry], at: __m512i) -> __m512i {
+                let entries;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    asm!(
+                        "kxnorw {all}, {all}, {all}",
+                        concat!($instruction, " {entries} {{{all}}}, [{table} + {size}*{at}]"),
+                        all = out(kreg) _, entries = out(zmm_reg) entries, at = in(zmm_reg) at,
+                        table = in(reg) table.as_ptr(), size = const size_of::<$entry>(),
+                        options(pure, readonly, nostack, preserves_flags),
+                    );
+                }
+                entries
+            }
+        };
     }
-
-    /// The same of quadwords.
-    ///
-    /// # Safety
-    /// All indexes are below the length of the table.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn quadwords(table: &[u64], at: __m512i) -> __m512i {
-        let entries;
-        // SAFETY: the caller's promise.
-        unsafe {
-            asm!(
-                "kxnorw {all}, {all}, {all}", "vpgatherqq {entries} {{{all}}}, [{table} + 8*{at}]",
-                all = out(kreg) _, entries = out(zmm_reg) entries, at = in(zmm_reg) at, table = in(reg) table.as_ptr(),
-                options(pure, readonly, nostack, preserves_flags),
-            );
-        }
-        entries
-    }
+    gather!(words, u32, "vpgatherdd");
+    gather!(quadwords, u64, "vpgatherqq");
 
     #[inline]
     #[target_feature(enable = "avx512f")]
