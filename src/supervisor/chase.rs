@@ -58,7 +58,7 @@ impl Supervisor<'_> {
 
 /// What a core has done, booked or not, beside the multiplier expected of it.
 fn sofar(outcome: &Outcome, ledger: &Ledger, core: u32, top: u32) -> Sofar {
-    let booked = outcome.cores.get(&core).into_iter().flat_map(|own| &own.evidence);
+    let booked = outcome.cores.get(&core).into_iter().flat_map(|own| own.work());
     let mut sofar = Sofar::default();
     for (key, done) in booked.chain(ledger.of(core)) {
         let Some(multiplier) = key.multiplier else { continue };

@@ -62,7 +62,7 @@ impl Supervisor<'_> {
     /// Calls of the faulted kernel on the faulted core so far.
     pub(super) fn calls_of_the_faulted(&self) -> u64 {
         let Some(Drill { core, injection }) = &self.drill else { return 0 };
-        let booked = self.outcome.cores.get(core).into_iter().flat_map(|outcome| &outcome.evidence);
+        let booked = self.outcome.cores.get(core).into_iter().flat_map(|outcome| outcome.work());
         let done = booked.chain(self.ledger.of(*core)).filter(|(key, _)| key.kernel == injection.kernel);
         done.map(|(_, done)| done.iterations).sum()
     }

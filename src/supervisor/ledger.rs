@@ -1,7 +1,7 @@
 //! What the workers have told and the journal does not hold yet. Evidence is booked in sums, seldom enough that a day's journal
 //! stays small, and often enough that a crash costs seconds of it early in a run and a minute late in a night.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     journal::{
@@ -79,17 +79,18 @@ impl Ledger {
     }
 
     /// All of it as records, with numbers for what is not among `keys`; empty afterwards.
-    pub fn book(&mut self, now_ns: u64, keys: &[EvidenceKey]) -> Vec<Record> {
+    pub fn book(&mut self, now_ns: u64, keys: &[Arc<EvidenceKey>]) -> Vec<Record> {
         self.booked_ns = now_ns;
-        let mut numbers: BTreeMap<EvidenceKey, u32> = keys.iter().cloned().zip(0..).collect();
+        let mut numbers: BTreeMap<Arc<EvidenceKey>, u32> = keys.iter().cloned().zip(0..).collect();
         let mut records = Vec::new();
         let mut work = Vec::new();
         for (core, sums) in std::mem::take(&mut self.cores) {
             let mut parts = Vec::with_capacity(sums.parts.len());
             for (key, evidence) in sums.parts {
-                let next = numbers.len() as u32;
-                let id = *numbers.entry(key.clone()).or_insert(next);
-                if id == next {
+                let known = numbers.get(&key).copied();
+                let id = known.unwrap_or(numbers.len() as u32);
+                if known.is_none() {
+                    numbers.insert(Arc::new(key.clone()), id);
                     records.push(Record::Key { id, key });
                 }
                 parts.push((id, evidence));

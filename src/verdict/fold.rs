@@ -1,6 +1,6 @@
 //! The fold itself and the verdicts read off it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +58,8 @@ pub struct CoreOutcome {
     pub reason: Option<String>,
     /// Why it is suspect without a finding that names it.
     pub suspicions: Vec<String>,
-    /// Work done and checked.
-    pub evidence: BTreeMap<EvidenceKey, Evidence>,
+    /// Work done and checked; keys are those of the standing, of which a night has thousands where the clock wanders.
+    pub evidence: BTreeMap<Arc<EvidenceKey>, Evidence>,
     /// How long it was to work in steps without a pause, by the plan, all its lanes; see [`Outcome::steady_share`].
     pub steady_ns: u64,
     /// Clock readings: MHz → how often.
@@ -77,6 +77,11 @@ pub struct CoreOutcome {
 }
 
 impl CoreOutcome {
+    /// The evidence, part by part.
+    pub fn work(&self) -> impl Iterator<Item = (&EvidenceKey, &Evidence)> {
+        self.evidence.iter().map(|(key, done)| (&**key, done))
+    }
+
     /// The sum of all evidence.
     pub fn total(&self) -> Evidence {
         self.evidence.values().fold(Evidence::default(), |mut sum, part| {
@@ -238,13 +243,13 @@ impl Outcome {
             Record::Key { id, key } => {
                 // Out of turn it could only come from a damaged journal, which a checksum would have told.
                 if *id as usize == self.standing.keys.len() {
-                    self.standing.keys.push(key.clone());
+                    self.standing.keys.push(Arc::new(key.clone()));
                 }
             }
             Record::Work { core, parts, clocks, clock_ns } => {
                 let known = |(id, done): &(u32, Evidence)| Some((self.standing.keys.get(*id as usize)?.clone(), *done));
                 let parts: Vec<_> = parts.iter().filter_map(known).collect();
-                self.add_evidence(*core, &parts, clocks);
+                self.add_evidence(*core, parts, clocks);
                 let own = self.cores.entry(*core).or_default();
                 own.clock_ns = own.clock_ns.saturating_add(*clock_ns);
             }
@@ -254,7 +259,10 @@ impl Outcome {
             Record::Waits { core, load, waits } => {
                 self.cores.entry(*core).or_default().waits.entry(load.clone()).or_default().add(waits);
             }
-            Record::Evidence { core, parts, clocks } => self.add_evidence(*core, parts, clocks),
+            Record::Evidence { core, parts, clocks } => {
+                let own = |(key, done): &(EvidenceKey, Evidence)| (Arc::new(key.clone()), *done);
+                self.add_evidence(*core, parts.iter().map(own), clocks);
+            }
             Record::OthersActive { step: _, cores } => {
                 if let Some(step) = &self.open_step {
                     *self.others_active.entry(step.load.clone()).or_default().entry(*cores).or_default() += 1;
@@ -361,10 +369,15 @@ impl Outcome {
         self.findings.iter().map(|finding| finding.id.saturating_add(1)).max().unwrap_or(0)
     }
 
-    fn add_evidence(&mut self, core: u32, parts: &[(EvidenceKey, Evidence)], clocks: &[(u32, u64)]) {
+    fn add_evidence(
+        &mut self,
+        core: u32,
+        parts: impl IntoIterator<Item = (Arc<EvidenceKey>, Evidence)>,
+        clocks: &[(u32, u64)],
+    ) {
         let outcome = self.cores.entry(core).or_default();
         for (key, evidence) in parts {
-            outcome.evidence.entry(key.clone()).or_default().add(evidence);
+            outcome.evidence.entry(key).or_default().add(&evidence);
         }
         for &(mhz, count) in clocks {
             let readings = outcome.clocks.entry(mhz).or_default();

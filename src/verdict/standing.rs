@@ -1,6 +1,9 @@
 //! Where a run stands: what is needed to go on with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     journal::record::EvidenceKey,
@@ -12,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     /// What evidence counts for, by number.
-    pub keys: Vec<EvidenceKey>,
+    pub keys: Vec<Arc<EvidenceKey>>,
     /// The number of the plan's next step; that of one that was broken off by a reset is not.
     pub next_step: u32,
     /// The number of the next extra step.

@@ -1,6 +1,6 @@
 //! What the probes of a tuning came to, folded from the same records as everything else.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct Tuned {
 
 impl Tuned {
     /// Takes in one record; `keys` are those known by then.
-    pub fn apply(&mut self, record: &Record, keys: &[EvidenceKey]) {
+    pub fn apply(&mut self, record: &Record, keys: &[Arc<EvidenceKey>]) {
         match record {
             Record::RunStarted(run) => self.bclk_mhz = run.machine.bclk_mhz,
             Record::CapsKept { boot, caps } => {
@@ -100,7 +100,7 @@ impl Tuned {
 
 impl ProbeOutcome {
     /// Whether it goes on.
-    fn apply(&mut self, record: &Record, keys: &[EvidenceKey], bclk_mhz: f64) -> bool {
+    fn apply(&mut self, record: &Record, keys: &[Arc<EvidenceKey>], bclk_mhz: f64) -> bool {
         match record {
             Record::Work { core, parts, clocks, .. } if *core == self.core => {
                 for (id, done) in parts {
