@@ -3,8 +3,6 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use bytemuck::Pod;
-
 /// Dimensions of a product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -33,10 +31,6 @@ pub(crate) trait Layout: Copy + Default + Send + Sync + 'static {
     fn run(self) -> usize;
     /// Where a run of a row begins, counted in words of `group` elements, when it is so many words from a line to the next.
     fn at(self, row: usize, run: usize, line: usize, group: usize) -> usize;
-    /// Sets to zero what A holds around its numbers.
-    fn clear<A: Pod>(self, a: &mut [A]) {
-        let _ = a;
-    }
     /// The place in C as it is shown.
     fn element(self, mut at: usize) -> Vec<u64> {
         let [_, _, c] = self.shown();

@@ -304,7 +304,6 @@ impl<W: Work> GemmJob<W> {
         self.b.resize(shape.n.next_multiple_of(W::Product::PANEL) * shape.k.div_ceil(W::Product::GROUP));
         self.c.renew(shape.m * shape.n);
         W::Product::fill(rng, shape, &mut self.a, &mut self.b);
-        layout.clear(&mut self.a);
     }
 
     fn digest(&self, buffers: &[&[u8]]) -> u64 {

@@ -36,50 +36,64 @@ impl Operation for Blur<'_> {
     }
 }
 
-/// The largest of four taps.
+/// A byte where it stands in a word that its row is read by.
+fn in_word(at: usize, byte: u8) -> u32 {
+    u32::from(byte) << (at % 4 * 8)
+}
+
+/// The wrapping sum of the words of a row.
+fn words(row: &[u8]) -> u32 {
+    row.iter().enumerate().fold(0, |sum, (at, byte)| sum.wrapping_add(in_word(at, *byte)))
+}
+
+/// The largest of four taps. Sums all taps as words: the largest hides the others.
 pub(crate) struct Largest<'a> {
     pub(crate) taps: [&'a [u8]; 4],
     pub(crate) to: &'a mut [u8],
 }
 
 impl Operation for Largest<'_> {
-    type Output = ();
+    type Output = u32;
 
-    fn scalar(self) {
+    fn scalar(self) -> u32 {
         let [a, b, c, d] = self.taps;
+        let mut sum = 0u32;
         for (x, to) in self.to.iter_mut().enumerate() {
             *to = a[x].max(b[x]).max(c[x]).max(d[x]);
+            let taps = [a[x], b[x], c[x], d[x]];
+            sum = taps.iter().fold(sum, |sum, tap| sum.wrapping_add(in_word(x, *tap)));
         }
+        sum
     }
 }
 
-/// How many are not zero.
+/// How many are not zero. Sums them as words.
 pub(crate) struct CountNonZero<'a>(pub(crate) &'a [u8]);
 
 impl Operation for CountNonZero<'_> {
-    type Output = i64;
+    type Output = (i64, u32);
 
-    fn scalar(self) -> i64 {
-        self.0.iter().map(|byte| i64::from(*byte != 0)).sum()
+    fn scalar(self) -> (i64, u32) {
+        (self.0.iter().map(|byte| i64::from(*byte != 0)).sum(), words(self.0))
     }
 }
 
-/// Gathers which columns are not zero, and says whether anything in the row is not.
+/// Gathers which columns are not zero, and says whether anything in the row is not. Sums the row as words.
 pub(crate) struct Occupied<'a> {
     pub(crate) row: &'a [u8],
     pub(crate) columns: &'a mut [u8],
 }
 
 impl Operation for Occupied<'_> {
-    type Output = bool;
+    type Output = (bool, u32);
 
-    fn scalar(self) -> bool {
+    fn scalar(self) -> (bool, u32) {
         let mut any = 0;
         for (column, byte) in self.columns.iter_mut().zip(self.row) {
             *column |= byte;
             any |= byte;
         }
-        any != 0
+        (any != 0, words(self.row))
     }
 }
 

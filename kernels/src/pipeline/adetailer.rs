@@ -206,10 +206,14 @@ impl Chain for ADetailer {
             for row in self.mask[y0 * width..(y1 + 1) * width].chunks_exact_mut(width) {
                 row[x0..=x1].fill(255);
             }
-            self.scratch.dilate(token, &self.mask, width, output.begin(&[height, width], 0).0);
+            let (to, sums) = output.begin(&[height, width], 1);
+            sums[0] = self.scratch.dilate(token, &self.mask, width, to);
         });
         let dilated: &[u8] = dilated.values();
-        steps.take(COUNT, count, |output| output.begin(&[1], 0).0[0] = perform(token, CountNonZero(dilated)));
+        steps.take(COUNT, count, |output| {
+            let (count, sums) = output.begin(&[1], 1);
+            (count[0], sums[0]) = perform(token, CountNonZero(dilated));
+        });
         steps.take(BLURRED_ACROSS, blurred_across, |output| {
             let (to, sums) = output.begin(&[height, width], height);
             self.scratch.blur_across(token, dilated, width, to, sums);
@@ -221,10 +225,12 @@ impl Chain for ADetailer {
         let mask: &[u8] = blurred.values();
 
         steps.take(CROP_BOX, crop_box, |output| {
-            let [x0, y0, x1, y1] = self.scratch.occupied(token, mask, width);
+            let ([x0, y0, x1, y1], sum) = self.scratch.occupied(token, mask, width);
             let (before, after) = (|at: usize| at.saturating_sub(MARGIN), |at: usize, side| (at + MARGIN).min(side));
             let corners = [before(x0), before(y0), after(x1, width), after(y1, height)];
-            output.begin(&[4], 0).0.copy_from_slice(&corners.map(|at| at as i64));
+            let (to, sums) = output.begin(&[4], 1);
+            to.copy_from_slice(&corners.map(|at| at as i64));
+            sums[0] = sum;
         });
         let crop = Crop::of(crop_box.values(), width, height);
         let size = (crop.width, crop.height);

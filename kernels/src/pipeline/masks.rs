@@ -27,8 +27,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// The largest of 4x4 pixels; beyond the edges there is nothing.
-    pub(super) fn dilate(&mut self, token: Token, mask: &[u8], width: usize, to: &mut [u8]) {
+    /// The largest of 4x4 pixels; beyond the edges there is nothing. Sums the sums of both directions.
+    pub(super) fn dilate(&mut self, token: Token, mask: &[u8], width: usize, to: &mut [u8]) -> u32 {
         let height = mask.len() / width;
         resize(&mut self.row, width + 3);
         resize(&mut self.across, (height + 3) * width);
@@ -36,14 +36,18 @@ impl Scratch {
         self.across[..BEFORE_LARGEST * width].fill(0);
         self.across[(BEFORE_LARGEST + height) * width..].fill(0);
         self.row.fill(0);
+        let mut sum = 0u32;
         let rows = self.across[BEFORE_LARGEST * width..].chunks_exact_mut(width).zip(mask.chunks_exact(width));
         for (to, from) in rows {
             self.row[BEFORE_LARGEST..][..width].copy_from_slice(from);
-            perform(token, Largest { taps: from_fn(|tap| &self.row[tap..][..width]), to });
+            let largest = Largest { taps: from_fn(|tap| &self.row[tap..][..width]), to };
+            sum = sum.wrapping_add(perform(token, largest));
         }
         for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            perform(token, Largest { taps: from_fn(|tap| &self.across[(y + tap) * width..][..width]), to });
+            let largest = Largest { taps: from_fn(|tap| &self.across[(y + tap) * width..][..width]), to };
+            sum = sum.wrapping_add(perform(token, largest));
         }
+        sum
     }
 
     /// The Gaussian across.
@@ -58,20 +62,23 @@ impl Scratch {
         }
     }
 
-    /// Left, top, right and bottom of what is not zero, the latter two beyond it; all zero if nothing is.
-    pub(super) fn occupied(&mut self, token: Token, mask: &[u8], width: usize) -> [usize; 4] {
+    /// Left, top, right and bottom of what is not zero, the latter two beyond it; all zero if nothing is. Sums
+    /// the mask.
+    pub(super) fn occupied(&mut self, token: Token, mask: &[u8], width: usize) -> ([usize; 4], u32) {
         resize(&mut self.columns, width);
         self.columns.fill(0);
-        let (mut top, mut bottom) = (None, 0);
+        let (mut top, mut bottom, mut sum) = (None, 0, 0u32);
         for (y, row) in mask.chunks_exact(width).enumerate() {
-            if perform(token, Occupied { row, columns: &mut self.columns }) {
+            let (any, row_sum) = perform(token, Occupied { row, columns: &mut self.columns });
+            sum = sum.wrapping_add(row_sum);
+            if any {
                 top = top.or(Some(y));
                 bottom = y + 1;
             }
         }
         let left = self.columns.iter().position(|column| *column != 0).unwrap_or(0);
         let right = self.columns.iter().rposition(|column| *column != 0).map_or(0, |last| last + 1);
-        [left, top.unwrap_or(0), right, bottom]
+        ([left, top.unwrap_or(0), right, bottom], sum)
     }
 }
 

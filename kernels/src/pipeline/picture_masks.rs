@@ -70,8 +70,14 @@ impl Chain for PictureMasks {
             perform(token, Channels { rgb: &source.rgb, planes: [red, green, blue] });
         });
         let [red, green, blue] = super::row_of_planes(channels.values(), 0, width * height);
-        steps.take(1, dilated, |output| self.scratch.dilate(token, green, width, output.begin(&plane, 0).0));
-        steps.take(2, count, |output| output.begin(&[1], 0).0[0] = perform(token, CountNonZero(green)));
+        steps.take(1, dilated, |output| {
+            let (to, sums) = output.begin(&plane, 1);
+            sums[0] = self.scratch.dilate(token, green, width, to);
+        });
+        steps.take(2, count, |output| {
+            let (count, sums) = output.begin(&[1], 1);
+            (count[0], sums[0]) = perform(token, CountNonZero(green));
+        });
         steps.take(3, blurred_across, |output| {
             let (to, sums) = output.begin(&plane, height);
             self.scratch.blur_across(token, green, width, to, sums);
@@ -82,8 +88,10 @@ impl Chain for PictureMasks {
         });
         let blurred: &[u8] = blurred.values();
         steps.take(5, corners, |output| {
-            let corners = self.scratch.occupied(token, green, width).map(|at| at as i64);
-            output.begin(&[4], 0).0.copy_from_slice(&corners);
+            let (to, sums) = output.begin(&[4], 1);
+            let (corners, sum) = self.scratch.occupied(token, green, width);
+            to.copy_from_slice(&corners.map(|at| at as i64));
+            sums[0] = sum;
         });
         steps.take(6, pasted, |output| {
             let (base, sums) = output.begin(&plane, 1);

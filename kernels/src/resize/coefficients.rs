@@ -8,6 +8,8 @@ use crate::digest::resize;
 
 /// Fixed-point bits of a weight.
 pub(crate) const PRECISION: u32 = 22;
+/// Weights in fixed point that fit in an i32.
+const FIT: Range<f64> = i32::MIN as f64..i32::MAX as f64;
 /// What rounds an accumulator half up.
 pub(crate) const HALF: i32 = 1 << (PRECISION - 1);
 
@@ -100,12 +102,16 @@ impl Coefficients {
             self.sum = self.sum.wrapping_add(sum_of_bits(&self.exact));
             for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(&self.exact) {
                 let half = if *weight < 0.0 { -0.5 } else { 0.5 };
-                *fixed = (half + weight * f64::from(1u32 << PRECISION)) as i32;
+                let scaled = half + weight * f64::from(1u32 << PRECISION);
+                self.sum = self.sum.wrapping_add(scaled.to_bits());
+                assert!(FIT.contains(&scaled));
+                // SAFETY: it fits, as asserted. (`as` would clip it, which hides faults.)
+                *fixed = unsafe { scaled.to_int_unchecked() };
             }
         }
     }
 
-    /// The wrapping sum of the bits of all weights before rounding.
+    /// The wrapping sum of the bits of all weights before rounding, and of what is rounded.
     pub(crate) fn sum(&self) -> u64 {
         self.sum
     }

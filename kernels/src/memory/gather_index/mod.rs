@@ -4,7 +4,8 @@
 //! that all steps can be undone, and what differs once stays different.
 //!
 //! Stages: "gather-32"; "gather-64", with indexes of 64 bits, from entries `i + (not i) * 2^32`; "masked", floats (never computed
-//! with) gathered in the lanes whose lowest bit is one, the states turned by 15 bits before each step; "scatter", a gather from a small table and a scatter of the state to the
+//! with), which are the complements of their indexes, gathered in the lanes whose lowest bit is one, while the others take the index
+//! itself, the states turned by 15 bits before each step; "scatter", a gather from a small table and a scatter of the state to the
 //! same places, the last lane winning, the table a part of the output.
 
 mod reference;
@@ -177,7 +178,7 @@ mod tests {
             for entry in 0..16 {
                 let (mut narrow, mut wide) = (narrow, wide);
                 narrow[entry] ^= 1;
-                wide[entry] ^= 1;
+                wide[entry] ^= 1 | 1 << 32;
                 assert!(after(start, &narrow, &wide) != right, "entry {entry}");
             }
         }

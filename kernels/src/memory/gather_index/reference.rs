@@ -39,8 +39,9 @@ impl Gathers for Lanes {
         for _ in 0..steps {
             for x in state.iter_mut() {
                 let y = next(x.rotate_left(15));
-                let at = (y >> (32 - tables.bits)) as usize;
-                *x = if y & 1 == 1 { y ^ tables.narrow[at] << 1 } else { y };
+                let at = y >> (32 - tables.bits);
+                let entry = if y & 1 == 1 { (tables.wide[at as usize] >> 32) as u32 } else { at };
+                *x = y ^ entry << 1;
             }
         }
     }

@@ -125,9 +125,10 @@ mod avx2 {
                 let y = next(_mm256_or_si256(_mm256_slli_epi32::<15>(*x), _mm256_srli_epi32::<17>(*x)));
                 let mask = _mm256_castsi256_ps(_mm256_slli_epi32::<31>(y));
                 let at = _mm256_srl_epi32(y, shift);
-                // SAFETY: the upper bits of a lane are below the length of the table.
+                // SAFETY: the upper bits of a lane are below the length of the table, of whose entries this takes the upper halves.
                 let entries = unsafe {
-                    _mm256_mask_i32gather_ps::<4>(_mm256_setzero_ps(), tables.narrow.as_ptr().cast(), at, mask)
+                    let upper = tables.wide.as_ptr().cast::<f32>().add(1);
+                    _mm256_mask_i32gather_ps::<8>(_mm256_castsi256_ps(at), upper, at, mask)
                 };
                 *x = _mm256_xor_si256(y, _mm256_slli_epi32::<1>(_mm256_castps_si256(entries)));
             }
@@ -264,9 +265,10 @@ mod avx512 {
                 let y = next(_mm512_rol_epi32::<15>(*x));
                 let mask = _mm512_test_epi32_mask(y, _mm512_set1_epi32(1));
                 let at = _mm512_srl_epi32(y, shift);
-                // SAFETY: the upper bits of a lane are below the length of the table.
+                // SAFETY: the upper bits of a lane are below the length of the table, of whose entries this takes the upper halves.
                 let entries = unsafe {
-                    _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, at, tables.narrow.as_ptr().cast())
+                    let upper = tables.wide.as_ptr().cast::<f32>().add(1);
+                    _mm512_mask_i32gather_ps::<8>(_mm512_castsi512_ps(at), mask, at, upper)
                 };
                 *x = _mm512_xor_si512(y, _mm512_slli_epi32::<1>(_mm512_castps_si512(entries)));
             }

@@ -152,6 +152,12 @@ lanes! {
             // SAFETY: the token proves the instruction set.
             unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(values[0], _mm256_setzero_si256())).count_ones() }
         }
+
+        #[inline(always)]
+        fn sum_bytes(self, sums: Self::Sums, values: Self::Bytes) -> Self::Sums {
+            // SAFETY: the token proves the instruction set.
+            unsafe { _mm256_add_epi32(sums, values[0]) }
+        }
     }
 }
 

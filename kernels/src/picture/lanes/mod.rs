@@ -104,6 +104,8 @@ pub(crate) trait Lanes: Copy {
     fn or_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// How many are zero.
     fn zeros(self, values: Self::Bytes) -> u32;
+    /// Four at a time, as a word.
+    fn sum_bytes(self, sums: Self::Sums, values: Self::Bytes) -> Self::Sums;
 
     fn no_sums(self) -> Self::Sums;
     fn total(self, sums: Self::Sums) -> u32;

@@ -162,5 +162,11 @@ lanes! {
             }
             zeros
         }
+
+        #[inline(always)]
+        fn sum_bytes(self, sums: Self::Sums, values: Self::Bytes) -> Self::Sums {
+            // SAFETY: the token proves the instruction set.
+            unsafe { _mm_add_epi32(_mm_add_epi32(sums, values[0]), values[1]) }
+        }
     }
 }

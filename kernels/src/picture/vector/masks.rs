@@ -40,45 +40,53 @@ impl Vector for Blur<'_> {
 
 impl Vector for Largest<'_> {
     #[inline(always)]
-    fn vector<L: Lanes>(self, lanes: L) {
+    fn vector<L: Lanes>(self, lanes: L) -> u32 {
         let Self { taps, to } = self;
         let done = whole(to.len());
         let (groups, to) = to.as_chunks_mut::<BYTES>();
+        let mut sums = lanes.no_sums();
         for (n, to) in groups.iter_mut().enumerate() {
             // One by one: `map` would not inline the loads.
             let load = |tap: usize| lanes.load_bytes(group(taps[tap], n * BYTES));
             let [a, b, c, d] = [load(0), load(1), load(2), load(3)];
+            for tap in [a, b, c, d] {
+                sums = lanes.sum_bytes(sums, tap);
+            }
             lanes.store_bytes(lanes.max_bytes(lanes.max_bytes(a, b), lanes.max_bytes(c, d)), to);
         }
-        Self { taps: taps.map(|tap| &tap[done..]), to }.scalar();
+        lanes.total(sums).wrapping_add(Self { taps: taps.map(|tap| &tap[done..]), to }.scalar())
     }
 }
 
 impl Vector for CountNonZero<'_> {
     #[inline(always)]
-    fn vector<L: Lanes>(self, lanes: L) -> i64 {
+    fn vector<L: Lanes>(self, lanes: L) -> (i64, u32) {
         let (groups, rest) = self.0.as_chunks::<BYTES>();
-        let mut count = 0;
+        let (mut count, mut sums) = (0, lanes.no_sums());
         for group in groups {
-            count += BYTES as i64 - i64::from(lanes.zeros(lanes.load_bytes(group)));
+            let bytes = lanes.load_bytes(group);
+            count += BYTES as i64 - i64::from(lanes.zeros(bytes));
+            sums = lanes.sum_bytes(sums, bytes);
         }
-        count + Self(rest).scalar()
+        let (others, rest) = Self(rest).scalar();
+        (count + others, lanes.total(sums).wrapping_add(rest))
     }
 }
 
 impl Vector for Occupied<'_> {
     #[inline(always)]
-    fn vector<L: Lanes>(self, lanes: L) -> bool {
+    fn vector<L: Lanes>(self, lanes: L) -> (bool, u32) {
         let (groups, row) = self.row.as_chunks::<BYTES>();
         let (gathered, columns) = self.columns.as_chunks_mut::<BYTES>();
-        let mut any = lanes.load_bytes(&[0; BYTES]);
+        let (mut any, mut sums) = (lanes.load_bytes(&[0; BYTES]), lanes.no_sums());
         for (group, column) in groups.iter().zip(gathered) {
             let bytes = lanes.load_bytes(group);
             any = lanes.or_bytes(any, bytes);
+            sums = lanes.sum_bytes(sums, bytes);
             lanes.store_bytes(lanes.or_bytes(lanes.load_bytes(column), bytes), column);
         }
-        let rest = Self { row, columns }.scalar();
-        rest || lanes.zeros(any) != BYTES as u32
+        let (others, rest) = Self { row, columns }.scalar();
+        (others || lanes.zeros(any) != BYTES as u32, lanes.total(sums).wrapping_add(rest))
     }
 }
 
