@@ -58,7 +58,7 @@ pub struct CoreOutcome {
     pub reason: Option<String>,
     /// Why it is suspect without a finding that names it.
     pub suspicions: Vec<String>,
-    /// Work done and checked; keys are those of the standing, of which a night has thousands where the clock wanders.
+    /// Work done and checked. Keys are shared with the standing: a night has thousands where the clock wanders.
     pub evidence: BTreeMap<Arc<EvidenceKey>, Evidence>,
     /// How long it was to work in steps without a pause, by the plan, all its lanes; see [`Outcome::steady_share`].
     pub steady_ns: u64,
@@ -77,7 +77,7 @@ pub struct CoreOutcome {
 }
 
 impl CoreOutcome {
-    /// The evidence, part by part.
+    /// The evidence, part by part, as a ledger gives what it holds.
     pub fn work(&self) -> impl Iterator<Item = (&EvidenceKey, &Evidence)> {
         self.evidence.iter().map(|(key, done)| (&**key, done))
     }

@@ -1,8 +1,8 @@
-//! 3x3 convolutions with a border of one pixel, of the shapes of RRDBNet's layers: implicit products of matrices, whose A is
-//! read from the picture where it lies and never made. Those layers' border is zero, and a zero hides what is wrong in it and in
-//! what it is multiplied with: here it holds numbers as the rest does, as where a tile of a larger picture is taken. A row of it is an output pixel's surroundings, k being
-//! `(ky, kx, channel)` in that order; B holds a column an output feature. Each kernel adds up as the product of matrices of its types
-//! does, by the order written at the head of that product's file.
+//! 3x3 convolutions with a border of one pixel, of the shapes of RRDBNet's layers: implicit products of matrices, whose A is read
+//! from the picture where it lies and never made. A row of A is an output pixel's surroundings, k being `(ky, kx, channel)` in that
+//! order; B holds a column an output feature. Those layers' border is zero, and a zero hides what is wrong in it and in what it is
+//! multiplied with: here it holds numbers as the rest does, as where a tile of a larger picture is taken. Each kernel adds up as the
+//! product of matrices of its types does, by the order written at the head of that product's file.
 
 use alloc::{vec, vec::Vec};
 use core::marker::PhantomData;
@@ -169,7 +169,8 @@ mod tests {
         agrees_on_every_edge::<U8S8I32>();
     }
 
-    /// As convolutions are defined, by loops that share nothing with the reference's, output by output.
+    /// As convolutions are defined, without padding, over the picture with its border: by loops that share nothing with the
+    /// reference's.
     #[test]
     fn references_are_convolutions() {
         let mut rng = Rng::new(29);

@@ -120,7 +120,7 @@ mod vector {
         let size = _mm_slli_epi32::<13>(_mm_and_si128(words, _mm_set1_epi32(0x7fff)));
         let sign = _mm_slli_epi32::<16>(_mm_and_si128(words, _mm_set1_epi32(0x8000)));
         let scale = _mm_castsi128_ps(_mm_set1_epi32((127 + 112) << 23));
-        _mm_or_ps(_mm_mul_ps(_mm_castsi128_ps(size), scale), _mm_castsi128_ps(sign))
+        _mm_xor_ps(_mm_mul_ps(_mm_castsi128_ps(size), scale), _mm_castsi128_ps(sign))
     }
 
     register_tile!(

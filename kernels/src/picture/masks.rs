@@ -36,7 +36,7 @@ impl Operation for Blur<'_> {
     }
 }
 
-/// A byte where it stands in a word that its row is read by.
+/// A byte as part of the little-endian word of its row that it lies in.
 fn in_word(at: usize, byte: u8) -> u32 {
     u32::from(byte) << (at % 4 * 8)
 }
@@ -134,7 +134,8 @@ impl Operation for PutAlpha<'_> {
     }
 }
 
-/// Pillow's alpha composite of RGBA pixels. Sums what is rounded on the way.
+/// Pillow's alpha composite of RGBA pixels. Sums what is rounded on the way: the quotients of weights as f64 give them, and what they are
+/// truncated to.
 pub(crate) struct Composite<'a> {
     pub(crate) base: &'a [u32],
     pub(crate) top: &'a [u32],
@@ -156,9 +157,11 @@ impl Operation for Composite<'_> {
                 continue;
             }
             let alpha = 255 * top_alpha + base_alpha * (255 - top_alpha);
-            let weight = ((top_alpha * 255 * 255) << PRECISION) / alpha;
+            let dividend = (top_alpha * 255 * 255) << PRECISION;
+            let weight = dividend / alpha;
             let rest = (255 << PRECISION) - weight;
-            sum = sum.wrapping_add(weight);
+            let quotient = (f64::from(dividend) / f64::from(alpha)).to_bits();
+            sum = [weight, quotient as u32, (quotient >> 32) as u32].into_iter().fold(sum, u32::wrapping_add);
             let mut pixel = over_255(alpha + 0x80) << 24;
             for shift in [0, 8, 16] {
                 let mixed = (top >> shift & 255) * weight + (base >> shift & 255) * rest + (0x80 << PRECISION);

@@ -124,6 +124,32 @@ fn a_checksum_tells_every_flip_and_words_that_changed_places() {
 }
 
 #[test]
+fn what_the_largest_a_count_and_an_or_hide_is_summed() {
+    for len in [1, 31, 32, 33, 100] {
+        let rows: [Vec<u8>; 4] = core::array::from_fn(|tap| bytes((4 * len + tap) as u64, len));
+        let sums = |token: Token, rows: &[Vec<u8>; 4]| {
+            let (mut to, mut columns) = (vec![0; len], vec![0; len]);
+            let taps = rows.each_ref().map(|row| &row[..]);
+            let largest = perform(token, Largest { taps, to: &mut to });
+            let (count, counted) = perform(token, CountNonZero(&rows[0]));
+            let (any, occupied) = perform(token, Occupied { row: &rows[0], columns: &mut columns });
+            ([largest, counted, occupied], (to, count, any, columns))
+        };
+        let right = sums(Token::Scalar, &rows);
+        for token in tokens() {
+            assert_eq!(sums(token, &rows), right, "{len} {}", token.isa().name());
+            for (tap, bit) in (0..4).flat_map(|tap| (0..8 * len).map(move |bit| (tap, bit))) {
+                let mut wrong = rows.clone();
+                wrong[tap][bit / 8] ^= 1 << (bit % 8);
+                let seen = sums(token, &wrong).0;
+                let differs = core::array::from_fn(|n| seen[n] != right.0[n]);
+                assert_eq!(differs, [true, tap == 0, tap == 0], "{len} {} {tap} {bit}", token.isa().name());
+            }
+        }
+    }
+}
+
+#[test]
 fn mirrors_do_not_repeat_the_edge() {
     let seen: Vec<usize> = (-5..9).map(|at| mirrored(at, 4)).collect();
     assert_eq!(seen, [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]);

@@ -206,8 +206,8 @@ impl Chain for ADetailer {
             for row in self.mask[y0 * width..(y1 + 1) * width].chunks_exact_mut(width) {
                 row[x0..=x1].fill(255);
             }
-            let (to, sums) = output.begin(&[height, width], 1);
-            sums[0] = self.scratch.dilate(token, &self.mask, width, to);
+            let (to, sums) = output.begin(&[height, width], 2 * height);
+            self.scratch.dilate(token, &self.mask, width, to, sums);
         });
         let dilated: &[u8] = dilated.values();
         steps.take(COUNT, count, |output| {
@@ -225,12 +225,12 @@ impl Chain for ADetailer {
         let mask: &[u8] = blurred.values();
 
         steps.take(CROP_BOX, crop_box, |output| {
-            let ([x0, y0, x1, y1], sum) = self.scratch.occupied(token, mask, width);
+            let ([x0, y0, x1, y1], summed) = self.scratch.occupied(token, mask, width);
             let (before, after) = (|at: usize| at.saturating_sub(MARGIN), |at: usize, side| (at + MARGIN).min(side));
             let corners = [before(x0), before(y0), after(x1, width), after(y1, height)];
-            let (to, sums) = output.begin(&[4], 1);
+            let (to, sums) = output.begin(&[4], 2);
             to.copy_from_slice(&corners.map(|at| at as i64));
-            sums[0] = sum;
+            sums.copy_from_slice(&summed);
         });
         let crop = Crop::of(crop_box.values(), width, height);
         let size = (crop.width, crop.height);

@@ -7,7 +7,7 @@ use crate::{
     digest::resize,
     isa::Token,
     picture::{
-        masks::{Blur, GAUSSIAN, Largest, Occupied, mirrored},
+        masks::{Blur, CountNonZero, GAUSSIAN, Largest, Occupied, mirrored},
         perform,
     },
 };
@@ -27,8 +27,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// The largest of 4x4 pixels; beyond the edges there is nothing. Sums the sums of both directions.
-    pub(super) fn dilate(&mut self, token: Token, mask: &[u8], width: usize, to: &mut [u8]) -> u32 {
+    /// The largest of 4x4 pixels; beyond the edges there is nothing. Takes two sums a row, those across first.
+    pub(super) fn dilate(&mut self, token: Token, mask: &[u8], width: usize, to: &mut [u8], sums: &mut [u32]) {
         let height = mask.len() / width;
         resize(&mut self.row, width + 3);
         resize(&mut self.across, (height + 3) * width);
@@ -36,18 +36,16 @@ impl Scratch {
         self.across[..BEFORE_LARGEST * width].fill(0);
         self.across[(BEFORE_LARGEST + height) * width..].fill(0);
         self.row.fill(0);
-        let mut sum = 0u32;
+        let (across_sums, down_sums) = sums.split_at_mut(height);
         let rows = self.across[BEFORE_LARGEST * width..].chunks_exact_mut(width).zip(mask.chunks_exact(width));
-        for (to, from) in rows {
+        for ((to, from), sum) in rows.zip(across_sums) {
             self.row[BEFORE_LARGEST..][..width].copy_from_slice(from);
-            let largest = Largest { taps: from_fn(|tap| &self.row[tap..][..width]), to };
-            sum = sum.wrapping_add(perform(token, largest));
+            *sum = perform(token, Largest { taps: from_fn(|tap| &self.row[tap..][..width]), to });
         }
-        for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            let largest = Largest { taps: from_fn(|tap| &self.across[(y + tap) * width..][..width]), to };
-            sum = sum.wrapping_add(perform(token, largest));
+        for (y, (to, sum)) in to.chunks_exact_mut(width).zip(down_sums).enumerate() {
+            let taps = from_fn(|tap| &self.across[(y + tap) * width..][..width]);
+            *sum = perform(token, Largest { taps, to });
         }
-        sum
     }
 
     /// The Gaussian across.
@@ -63,8 +61,8 @@ impl Scratch {
     }
 
     /// Left, top, right and bottom of what is not zero, the latter two beyond it; all zero if nothing is. Sums
-    /// the mask.
-    pub(super) fn occupied(&mut self, token: Token, mask: &[u8], width: usize) -> ([usize; 4], u32) {
+    /// the mask, and the columns that were gathered.
+    pub(super) fn occupied(&mut self, token: Token, mask: &[u8], width: usize) -> ([usize; 4], [u32; 2]) {
         resize(&mut self.columns, width);
         self.columns.fill(0);
         let (mut top, mut bottom, mut sum) = (None, 0, 0u32);
@@ -78,7 +76,8 @@ impl Scratch {
         }
         let left = self.columns.iter().position(|column| *column != 0).unwrap_or(0);
         let right = self.columns.iter().rposition(|column| *column != 0).map_or(0, |last| last + 1);
-        ([left, top.unwrap_or(0), right, bottom], sum)
+        let (_, columns) = perform(token, CountNonZero(&self.columns));
+        ([left, top.unwrap_or(0), right, bottom], [sum, columns])
     }
 }
 

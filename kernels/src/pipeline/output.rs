@@ -36,7 +36,7 @@ impl Element for f64 {
 /// Bytes of values that share a checksum.
 const CHUNK: usize = 4096;
 
-/// The values of a stage, with checksums of them and of what was rounded away.
+/// The values of a stage, with checksums of them and of what they do not show.
 #[derive(Default)]
 pub(crate) struct Output {
     element: &'static str,
@@ -44,13 +44,13 @@ pub(crate) struct Output {
     size: usize,
     shape: Vec<usize>,
     values: Buffer<u8>,
-    /// Two of each chunk of values, as they were read back; behind those what the stage rounded away, each sum of a row or of what
-    /// the stage likes.
+    /// Two of each chunk of values, as they were read back; behind those what the stage rounded away, or took in and does
+    /// not show, each sum of a row or of what the stage likes.
     sums: Buffer<u32>,
 }
 
 impl Output {
-    /// To be filled: values of this shape, and so many sums of what is rounded away. None is what the last run left there.
+    /// To be filled: values of this shape, and so many sums of what they do not show. None is what the last run left there.
     pub(crate) fn begin<T: Element>(&mut self, shape: &[usize], sums: usize) -> (&mut [T], &mut [u32]) {
         self.element = T::NAME;
         self.size = size_of::<T>();

@@ -71,8 +71,8 @@ impl Chain for PictureMasks {
         });
         let [red, green, blue] = super::row_of_planes(channels.values(), 0, width * height);
         steps.take(1, dilated, |output| {
-            let (to, sums) = output.begin(&plane, 1);
-            sums[0] = self.scratch.dilate(token, green, width, to);
+            let (to, sums) = output.begin(&plane, 2 * height);
+            self.scratch.dilate(token, green, width, to, sums);
         });
         steps.take(2, count, |output| {
             let (count, sums) = output.begin(&[1], 1);
@@ -88,10 +88,10 @@ impl Chain for PictureMasks {
         });
         let blurred: &[u8] = blurred.values();
         steps.take(5, corners, |output| {
-            let (to, sums) = output.begin(&[4], 1);
-            let (corners, sum) = self.scratch.occupied(token, green, width);
+            let (to, sums) = output.begin(&[4], 2);
+            let (corners, summed) = self.scratch.occupied(token, green, width);
             to.copy_from_slice(&corners.map(|at| at as i64));
-            sums[0] = sum;
+            sums.copy_from_slice(&summed);
         });
         steps.take(6, pasted, |output| {
             let (base, sums) = output.begin(&plane, 1);

@@ -8,8 +8,6 @@ use crate::digest::resize;
 
 /// Fixed-point bits of a weight.
 pub(crate) const PRECISION: u32 = 22;
-/// Weights in fixed point that fit in an i32.
-const FIT: Range<f64> = i32::MIN as f64..i32::MAX as f64;
 /// What rounds an accumulator half up.
 pub(crate) const HALF: i32 = 1 << (PRECISION - 1);
 
@@ -67,6 +65,18 @@ impl Ruler {
     }
 }
 
+/// What truncation makes a weight in fixed point of.
+fn scaled(weight: f64) -> f64 {
+    let half = if weight < 0.0 { -0.5 } else { 0.5 };
+    half + weight * f64::from(1u32 << PRECISION)
+}
+
+/// The wrapping sum of the bits of what is truncated. Halves change places: a weight with the wrong sign would otherwise vanish
+/// beside its own bits in [`sum_of_bits`].
+fn sum_of_scaled(weights: &[f64]) -> u64 {
+    weights.iter().fold(0, |sum, weight| sum.wrapping_add(scaled(*weight).to_bits().rotate_left(32)))
+}
+
 /// The wrapping sum of the weights' bits: rounding them hides faults.
 pub(super) fn sum_of_bits(weights: &[f64]) -> u64 {
     weights.iter().fold(0, |sum, weight| sum.wrapping_add(weight.to_bits()))
@@ -99,19 +109,16 @@ impl Coefficients {
         for at in 0..to {
             self.starts[at] = ruler.weigh(at, &mut self.exact) as u32;
             self.counts[at] = self.exact.len() as u32;
-            self.sum = self.sum.wrapping_add(sum_of_bits(&self.exact));
+            let sums = sum_of_bits(&self.exact).wrapping_add(sum_of_scaled(&self.exact));
+            self.sum = self.sum.wrapping_add(sums);
             for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(&self.exact) {
-                let half = if *weight < 0.0 { -0.5 } else { 0.5 };
-                let scaled = half + weight * f64::from(1u32 << PRECISION);
-                self.sum = self.sum.wrapping_add(scaled.to_bits());
-                assert!(FIT.contains(&scaled));
-                // SAFETY: it fits, as asserted. (`as` would clip it, which hides faults.)
-                *fixed = unsafe { scaled.to_int_unchecked() };
+                // By way of i64, which takes no clipping in a vector register, where it would hide faults.
+                *fixed = scaled(*weight) as i64 as i32;
             }
         }
     }
 
-    /// The wrapping sum of the bits of all weights before rounding, and of what is rounded.
+    /// The wrapping sum of the bits of all weights, and of what is truncated to those in fixed point.
     pub(crate) fn sum(&self) -> u64 {
         self.sum
     }
@@ -136,5 +143,21 @@ impl Coefficients {
     pub(crate) fn needed(&self) -> Range<usize> {
         let last = self.len() - 1;
         self.starts[0] as usize..(self.starts[last] + self.counts[last]) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bit_of_a_weight_vanishes_in_the_sums() {
+        let sum = |weights: &[f64]| sum_of_bits(weights).wrapping_add(sum_of_scaled(weights));
+        let right = [0.3f64, -0.07, 1e-8, -2.1e-7, 1.0];
+        for (at, bit) in (0..right.len()).flat_map(|at| (0..64).map(move |bit| (at, bit))) {
+            let mut wrong = right;
+            wrong[at] = f64::from_bits(wrong[at].to_bits() ^ 1 << bit);
+            assert_ne!(sum(&wrong), sum(&right), "weight {at}, bit {bit}");
+        }
     }
 }

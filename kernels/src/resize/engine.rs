@@ -141,7 +141,7 @@ impl Resizer {
         }
     }
 
-    /// The halves of the sums of both passes' weights before they were rounded.
+    /// The halves of the sums of both passes' weights, as computed and as they were rounded.
     pub(crate) fn weight_sums(&self) -> &[u32] {
         &self.weight_sums
     }

@@ -15,8 +15,14 @@ pub(super) const CHANNELS: usize = 3;
 /// Samples that may be read behind a picture; what comes of them is thrown away.
 pub(super) const SLACK: usize = 16;
 
+/// Pixels of the widest vector.
+const PIXELS: usize = 4;
+
 /// Samples that the vertical pass makes at a time.
 pub(super) const BLOCK: usize = 64;
+
+/// Sums of a row.
+pub(super) const ROW_SUMS: usize = 2;
 
 /// How many sums come before those of rows.
 pub(super) const WEIGHT_SUMS: usize = 4;
@@ -29,6 +35,8 @@ pub(super) struct Weights {
     /// Each weight four times: those of a pixel's lanes.
     pub(super) spread: Buffer<[f32; 4]>,
     pub(super) taps: usize,
+    /// So many target positions have a sample behind all that they take, and are whole vectors of pixels.
+    pub(super) followed: usize,
     exact: Vec<f64>,
     /// The wrapping sum of the bits of all weights before rounding.
     sum: u64,
@@ -52,12 +60,14 @@ impl Weights {
             let shift = start - *begin as usize;
             weights[shift..].iter_mut().zip(&self.exact).for_each(|(weight, exact)| *weight = *exact as f32);
         }
+        let is_followed = |start: &&u32| **start as usize + self.taps < from;
+        self.followed = self.starts.iter().take_while(is_followed).count() / PIXELS * PIXELS;
         // A vector of pixels may be begun with fewer.
-        let padded = (to.next_multiple_of(4)) * self.taps;
+        let padded = to.next_multiple_of(PIXELS) * self.taps;
         self.spread.resize(padded);
         self.spread.fill([0.0; 4]);
         self.spread.iter_mut().zip(&self.weights).for_each(|(spread, weight)| *spread = [*weight; 4]);
-        self.starts.resize(to.next_multiple_of(4), 0);
+        self.starts.resize(to.next_multiple_of(PIXELS), 0);
     }
 }
 
@@ -70,8 +80,8 @@ pub(super) struct FloatResizer {
     down: Weights,
     /// Between the passes: rows of [`Self::stride`].
     between: Buffer<f32>,
-    /// The halves of the sums of both passes' weights before rounding; then for each row between the passes the wrapping sum of
-    /// its bits: columns may round its last ones away.
+    /// The halves of the sums of both passes' weights before rounding; then for each row between the passes [`ROW_SUMS`]: the
+    /// wrapping sum of its bits, since columns may round its last ones away, and what [`across`] returns.
     pub(super) sums: Vec<u32>,
 }
 
@@ -84,7 +94,7 @@ impl FloatResizer {
         let stride = self.stride();
         // What lies behind a row is multiplied and thrown away.
         self.between.renew(from.1 * stride);
-        digest::resize(&mut self.sums, WEIGHT_SUMS + from.1);
+        digest::resize(&mut self.sums, WEIGHT_SUMS + ROW_SUMS * from.1);
         let halves = |sum: u64| [sum as u32, (sum >> 32) as u32];
         let ([a, b], [c, d]) = (halves(self.across.sum), halves(self.down.sum));
         self.sums[..WEIGHT_SUMS].copy_from_slice(&[a, b, c, d]);
@@ -108,17 +118,16 @@ impl FloatResizer {
         let (from_row, to_row, stride) = (self.from.0 * CHANNELS, self.to.0 * CHANNELS, self.stride());
         assert!(source.len() >= self.from.1 * from_row + SLACK && target.len() >= self.to.1 * to_row);
         note(0);
-        for (row, (between, sum)) in
-            self.between.chunks_exact_mut(stride).zip(&mut self.sums[WEIGHT_SUMS..]).enumerate()
-        {
+        let (sums, _) = self.sums[WEIGHT_SUMS..].as_chunks_mut::<ROW_SUMS>();
+        for (row, (between, [sum, followed])) in self.between.chunks_exact_mut(stride).zip(sums).enumerate() {
             let source = &source[row * from_row..];
-            match token {
+            *followed = match token {
                 Token::Scalar => across(&self.across, source, &mut between[..to_row]),
                 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
                 token => super::vector::float::across(token, &self.across, source, between, self.to.0),
                 #[cfg(not(all(target_arch = "x86_64", not(feature = "scalar-only"))))]
                 token => crate::gemm::no_such_variant("resize", token),
-            }
+            };
             strike(row, &mut between[..to_row]);
             *sum = between[..to_row].iter().fold(0, |sum: u32, value| sum.wrapping_add(value.to_bits()));
         }
@@ -151,14 +160,21 @@ fn chain<'a>(weights: &[f32], values: impl Iterator<Item = &'a f32>) -> f32 {
     weights.iter().zip(values).fold(0.0, |sum, (weight, value)| fused::multiply_add(*weight, *value, sum))
 }
 
-/// The reference of a row.
-fn across(table: &Weights, source: &[f32], target: &mut [f32]) {
+/// The reference of a row. Vectors have a pixel in four lanes, of which the last takes the first channel of the pixel behind each;
+/// returns the wrapping sum of the bits of all four, of those pixels that have one there.
+fn across(table: &Weights, source: &[f32], target: &mut [f32]) -> u32 {
+    let mut sum = 0u32;
     let weights = table.weights.chunks_exact(table.taps);
-    for ((pixel, weights), start) in target.chunks_exact_mut(CHANNELS).zip(weights).zip(&table.starts) {
-        for (channel, value) in pixel.iter_mut().enumerate() {
-            *value = chain(weights, source[*start as usize * CHANNELS + channel..].iter().step_by(CHANNELS));
+    for (x, ((pixel, weights), start)) in target.chunks_exact_mut(CHANNELS).zip(weights).zip(&table.starts).enumerate()
+    {
+        let lane = |lane: usize| chain(weights, source[*start as usize * CHANNELS + lane..].iter().step_by(CHANNELS));
+        pixel.iter_mut().enumerate().for_each(|(channel, value)| *value = lane(channel));
+        if x < table.followed {
+            let lanes = pixel.iter().copied().chain([lane(CHANNELS)]);
+            sum = lanes.fold(sum, |sum, value| sum.wrapping_add(value.to_bits()));
         }
     }
+    sum
 }
 
 /// The reference of a target row.

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, format, vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{
-    float::{CHANNELS, FloatResizer, SLACK, WEIGHT_SUMS},
+    float::{CHANNELS, FloatResizer, ROW_SUMS, SLACK, WEIGHT_SUMS},
     kernel_u8::TARGETS,
     pictures,
 };
@@ -228,7 +228,7 @@ impl Job for FloatJob {
             if let Some((first, wrong)) = differences(sums, right) {
                 // The first sums are those of the weights.
                 let (stage, element) = match first.checked_sub(WEIGHT_SUMS) {
-                    Some(row) => (STAGE_FIRST[resize], row),
+                    Some(sum) => (STAGE_FIRST[resize], sum / ROW_SUMS),
                     None => (STAGE_COEFFICIENTS, first),
                 };
                 let (stage, element) = (STAGES[stage as usize], vec![element as u64]);

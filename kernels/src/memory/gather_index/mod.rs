@@ -1,7 +1,7 @@
 //! `gather-index`: gathers from tables that hold the index of each entry, so that a wrong index shows, and scatters. What is
 //! gathered goes into the state that the next indexes are made of. Each step first makes `x = x * M + A` of every lane (the lanes of
-//! 64 bits are shifted and xored) and takes the upper bits as the index; what is added to x after that leaves these bits alone, so
-//! that all steps can be undone, and what differs once stays different.
+//! 64 bits are shifted and xored) and takes the upper bits as the index; what is xored into x after that leaves these bits as they are or
+//! turns them all, and which of the two can be told from the result, so that all steps can be undone, and what differs once stays different.
 //!
 //! Stages: "gather-32"; "gather-64", with indexes of 64 bits, from entries `i + (not i) * 2^32`; "masked", floats (never computed
 //! with), which are the complements of their indexes, gathered in the lanes whose lowest bit is one, while the others take the index
@@ -162,9 +162,13 @@ mod tests {
         Rng::new(12).fill(bytemuck::cast_slice_mut(&mut start));
         let narrow: [u32; 16] = core::array::from_fn(|n| n as u32);
         let wide: [u64; 16] = core::array::from_fn(|n| n as u64 | u64::from(!n as u32) << 32);
-        let stages: [fn(&Tables<'_>, usize, &mut State); 3] =
-            [reference::Lanes::gather_32, reference::Lanes::gather_64, reference::Lanes::masked];
-        for work in stages {
+        let stages: [(fn(&Tables<'_>, usize, &mut State), &[u32]); 3] = [
+            (reference::Lanes::gather_32, &[]),
+            (reference::Lanes::gather_64, &[0, 1]),
+            // The upper halves alone.
+            (reference::Lanes::masked, &[1]),
+        ];
+        for (work, halves) in stages {
             let after = |mut state: State, narrow: &[u32], wide: &[u64]| {
                 work(&Tables { bits: 4, narrow, wide }, 20, &mut state);
                 state
@@ -175,11 +179,17 @@ mod tests {
                 wrong[bit / 32] ^= 1 << (bit % 32);
                 assert!(after(wrong, &narrow, &wide) != right, "bit {bit}");
             }
-            for entry in 0..16 {
-                let (mut narrow, mut wide) = (narrow, wide);
-                narrow[entry] ^= 1;
-                wide[entry] ^= 1 | 1 << 32;
-                assert!(after(start, &narrow, &wide) != right, "entry {entry}");
+            for (entry, bit) in (0..16).flat_map(|entry| (0..32).map(move |bit| (entry, bit))) {
+                if halves.is_empty() {
+                    let mut wrong = narrow;
+                    wrong[entry] ^= 1 << bit;
+                    assert!(after(start, &wrong, &wide) != right, "entry {entry}, bit {bit}");
+                }
+                for half in halves {
+                    let mut wrong = wide;
+                    wrong[entry] ^= 1 << (32 * half + bit);
+                    assert!(after(start, &narrow, &wrong) != right, "entry {entry}, half {half}, bit {bit}");
+                }
             }
         }
     }

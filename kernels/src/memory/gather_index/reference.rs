@@ -41,7 +41,7 @@ impl Gathers for Lanes {
                 let y = next(x.rotate_left(15));
                 let at = y >> (32 - tables.bits);
                 let entry = if y & 1 == 1 { (tables.wide[at as usize] >> 32) as u32 } else { at };
-                *x = y ^ entry << 1;
+                *x = y ^ entry;
             }
         }
     }

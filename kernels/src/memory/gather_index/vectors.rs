@@ -122,7 +122,7 @@ mod avx2 {
         let shift = _mm_cvtsi32_si128(32 - tables.bits as i32);
         for _ in 0..steps {
             for x in &mut vectors {
-                let y = next(_mm256_or_si256(_mm256_slli_epi32::<15>(*x), _mm256_srli_epi32::<17>(*x)));
+                let y = next(_mm256_xor_si256(_mm256_slli_epi32::<15>(*x), _mm256_srli_epi32::<17>(*x)));
                 let mask = _mm256_castsi256_ps(_mm256_slli_epi32::<31>(y));
                 let at = _mm256_srl_epi32(y, shift);
                 // SAFETY: the upper bits of a lane are below the length of the table, of whose entries this takes the upper halves.
@@ -130,7 +130,7 @@ mod avx2 {
                     let upper = tables.wide.as_ptr().cast::<f32>().add(1);
                     _mm256_mask_i32gather_ps::<8>(_mm256_castsi256_ps(at), upper, at, mask)
                 };
-                *x = _mm256_xor_si256(y, _mm256_slli_epi32::<1>(_mm256_castps_si256(entries)));
+                *x = _mm256_xor_si256(y, _mm256_castps_si256(entries));
             }
         }
         store(state, vectors);
@@ -159,7 +159,7 @@ mod avx2 {
                     scattered[at as usize] = word;
                 }
                 for n in 0..2 {
-                    let turned = _mm256_or_si256(_mm256_slli_epi32::<9>(y[n]), _mm256_srli_epi32::<23>(y[n]));
+                    let turned = _mm256_xor_si256(_mm256_slli_epi32::<9>(y[n]), _mm256_srli_epi32::<23>(y[n]));
                     pair[n] = _mm256_add_epi32(turned, old[n]);
                 }
             }
@@ -270,7 +270,7 @@ mod avx512 {
                     let upper = tables.wide.as_ptr().cast::<f32>().add(1);
                     _mm512_mask_i32gather_ps::<8>(_mm512_castsi512_ps(at), mask, at, upper)
                 };
-                *x = _mm512_xor_si512(y, _mm512_slli_epi32::<1>(_mm512_castps_si512(entries)));
+                *x = _mm512_xor_si512(y, _mm512_castps_si512(entries));
             }
         }
         store(state, vectors);

@@ -45,7 +45,7 @@ lanes! {
         max_doubles: Doubles, _mm256_max_pd;
         min_doubles: Doubles, _mm256_min_pd;
         and: Ints, _mm256_and_si256;
-        or: Ints, _mm256_or_si256;
+        xor: Ints, _mm256_xor_si256;
         add_ints: Ints, _mm256_add_epi32;
         sub_ints: Ints, _mm256_sub_epi32;
         mul_ints: Ints, _mm256_mullo_epi32;

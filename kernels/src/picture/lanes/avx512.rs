@@ -45,7 +45,7 @@ lanes! {
         max_doubles: Doubles, _mm512_max_pd;
         min_doubles: Doubles, _mm512_min_pd;
         and: Ints, _mm512_and_si512;
-        or: Ints, _mm512_or_si512;
+        xor: Ints, _mm512_xor_si512;
         add_ints: Ints, _mm512_add_epi32;
         sub_ints: Ints, _mm512_sub_epi32;
         mul_ints: Ints, _mm512_mullo_epi32;

@@ -76,7 +76,8 @@ pub(crate) trait Lanes: Copy {
     /// Two at a time, sign and all.
     fn store_longs(self, values: Self::Ints, to: &mut [i64; GROUP]);
     fn and(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
-    fn or(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
+    /// Joins what has no bit in common too: unlike `or` it shows a bit too many.
+    fn xor(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     fn shift_right(self, a: Self::Ints, bits: u32) -> Self::Ints;
     fn shift_left(self, a: Self::Ints, bits: u32) -> Self::Ints;
     fn add_ints(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
@@ -185,7 +186,7 @@ fn three<L: Lanes>(lanes: L, from: [__m128i; 3], places: [[u8; 16]; 3]) -> __m12
     let (a, b) = (picked(lanes, from[0], places[0]), picked(lanes, from[1], places[1]));
     let c = picked(lanes, from[2], places[2]);
     // SAFETY: every x86-64 CPU has it.
-    unsafe { _mm_or_si128(_mm_or_si128(a, b), c) }
+    unsafe { _mm_xor_si128(_mm_xor_si128(a, b), c) }
 }
 
 /// Sixteen RGB pixels as RGBA, alpha 255.
@@ -200,7 +201,7 @@ pub(crate) fn rgb_to_rgba<L: Lanes>(lanes: L, rgb: &[u8; 48], rgba: &mut [u8; 64
         let four: &[u8; 16] = rgb[from..].first_chunk().expect("three vectors long");
         let spread = picked(lanes, load16(lanes, four), places);
         // SAFETY: every x86-64 CPU has it.
-        store16(lanes, unsafe { _mm_or_si128(spread, _mm_set1_epi32(0xff << 24)) }, quad);
+        store16(lanes, unsafe { _mm_xor_si128(spread, _mm_set1_epi32(0xff << 24)) }, quad);
     }
 }
 

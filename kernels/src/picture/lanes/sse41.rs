@@ -45,7 +45,7 @@ lanes! {
         max_doubles: Doubles, _mm_max_pd;
         min_doubles: Doubles, _mm_min_pd;
         and: Ints, _mm_and_si128;
-        or: Ints, _mm_or_si128;
+        xor: Ints, _mm_xor_si128;
         add_ints: Ints, _mm_add_epi32;
         sub_ints: Ints, _mm_sub_epi32;
         mul_ints: Ints, _mm_mullo_epi32;

@@ -117,7 +117,7 @@ impl Vector for PutAlpha<'_> {
         let colours = lanes.ints(0x00ff_ffff);
         for (group, alpha) in groups.iter_mut().zip(alphas) {
             let alpha = lanes.shift_left(lanes.ints_of(load16(lanes, alpha)), 24);
-            lanes.store_ints(lanes.or(lanes.and(lanes.load_ints(group), colours), alpha), group);
+            lanes.store_ints(lanes.xor(lanes.and(lanes.load_ints(group), colours), alpha), group);
         }
         Self { rgba, alpha }.scalar();
     }
@@ -144,7 +144,10 @@ impl Vector for Composite<'_> {
             // Nothing on nothing: any divisor will do, for the base is what stays.
             let divisor = lanes.if_zero(alpha, byte, alpha);
             let dividend = lanes.doubles_of(lanes.mul_ints(top_alpha, unit));
-            let weight = lanes.truncated_doubles(lanes.div_doubles(dividend, lanes.doubles_of(divisor)));
+            // Where nothing is on top, zero, whose bits add nothing.
+            let quotient = lanes.div_doubles(dividend, lanes.doubles_of(divisor));
+            sums = lanes.sum_doubles(sums, quotient);
+            let weight = lanes.truncated_doubles(quotient);
             let rest = lanes.sub_ints(full, weight);
             let counted = |value| lanes.if_zero(top_alpha, zero, value);
             sums = lanes.sum_ints(sums, counted(weight));
@@ -156,7 +159,7 @@ impl Vector for Composite<'_> {
                     half_mixed,
                 );
                 sums = lanes.sum_ints(sums, counted(mixed));
-                pixel = lanes.or(pixel, lanes.shift_left(lanes.shift_right(over_255(mixed), PRECISION), shift));
+                pixel = lanes.xor(pixel, lanes.shift_left(lanes.shift_right(over_255(mixed), PRECISION), shift));
             }
             lanes.store_ints(lanes.if_zero(top_alpha, base, pixel), to);
         }

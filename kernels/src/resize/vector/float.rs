@@ -1,5 +1,5 @@
 //! The float resize in vectors; see `resize/float.rs` for the arithmetic. The horizontal pass has a pixel in four lanes, of which
-//! the last is not used. A chain begins with its first product, which is what +0 and that product add up to: samples are never -0. A
+//! the last takes a sample of the pixel behind it: all are summed. A chain begins with its first product, which is what +0 and that product add up to: samples are never -0. A
 //! zero in a register would hide what is wrong with it, because it would round away.
 
 use crate::{
@@ -12,6 +12,7 @@ macro_rules! passes {
     (
         $name:ident, $features:literal, $vector:ident, $pixels:literal, $lanes:literal, load: $load:ident, store: $store:ident,
         splat: $splat:ident, times: $times:ident, fused: $fused:ident,
+        bits: $bits:ident, no_bits: $no_bits:ident, add_bits: $add_bits:ident, store_bits: $store_bits:ident,
         gather: |$from:ident, $at:ident| $gather:expr, scatter: |$to:ident, $v:ident| $scatter:expr,
     ) => {
         mod $name {
@@ -20,13 +21,14 @@ macro_rules! passes {
             use super::{super::opaque, BLOCK, CHANNELS, SLACK, Weights};
 
             #[target_feature(enable = $features)]
-            pub(super) fn across(table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
+            pub(super) fn across(table: &Weights, source: &[f32], target: &mut [f32], width: usize) -> u32 {
                 let padded = width.next_multiple_of($pixels);
                 let last = table.starts.iter().fold(0, |last, start| last.max(*start)) as usize + table.taps;
                 assert!(source.len() > last * CHANNELS && target.len() >= width * CHANNELS + SLACK);
                 assert!(table.starts.len() >= padded && table.spread.len() >= padded * table.taps);
                 // Goes through the whole table.
                 let mut next_weights = 0;
+                let mut summed = $no_bits();
                 for first in (0..padded).step_by($pixels) {
                     let mut step = 0;
                     let mut sample = || {
@@ -57,6 +59,9 @@ macro_rules! passes {
                         let (weights, values) = sample();
                         sums = $fused(weights, values, sums);
                     }
+                    if first < table.followed {
+                        summed = $add_bits(summed, $bits(sums));
+                    }
                     // Past those of the pixels beside the first.
                     next_weights += ($pixels - 1) * table.taps * 4;
                     // SAFETY: the row has room for a vector behind its last pixel.
@@ -66,6 +71,10 @@ macro_rules! passes {
                         $scatter
                     }
                 }
+                let mut lanes = [0u32; $lanes];
+                // SAFETY: the array is as wide as the vector.
+                unsafe { $store_bits(lanes.as_mut_ptr().cast(), summed) };
+                lanes.into_iter().fold(0, u32::wrapping_add)
             }
 
             #[inline]
@@ -111,6 +120,7 @@ macro_rules! passes {
 passes! {
     avx2, "avx2,fma", __m256, 2, 8, load: _mm256_loadu_ps, store: _mm256_storeu_ps,
     splat: _mm256_set1_ps, times: _mm256_mul_ps, fused: _mm256_fmadd_ps,
+    bits: _mm256_castps_si256, no_bits: _mm256_setzero_si256, add_bits: _mm256_add_epi32, store_bits: _mm256_storeu_si256,
     gather: |from, at| _mm256_insertf128_ps::<1>(
         _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(0)))), _mm_loadu_ps(from.add(at(1)))),
     scatter: |to, v| {
@@ -122,6 +132,7 @@ passes! {
 passes! {
     avx512, "avx512f,avx512bw", __m512, 4, 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
     splat: _mm512_set1_ps, times: _mm512_mul_ps, fused: _mm512_fmadd_ps,
+    bits: _mm512_castps_si512, no_bits: _mm512_setzero_si512, add_bits: _mm512_add_epi32, store_bits: _mm512_storeu_si512,
     gather: |from, at| {
         let pair = |n: usize| _mm256_insertf128_ps::<1>(
             _mm256_castps128_ps256(_mm_loadu_ps(from.add(at(n)))), _mm_loadu_ps(from.add(at(n + 1))));
@@ -148,8 +159,14 @@ macro_rules! dispatch {
     };
 }
 
-/// A row of `width` pixels with slack behind it.
-pub(in crate::resize) fn across(token: Token, table: &Weights, source: &[f32], target: &mut [f32], width: usize) {
+/// A row of `width` pixels with slack behind it; returns what the reference returns.
+pub(in crate::resize) fn across(
+    token: Token,
+    table: &Weights,
+    source: &[f32],
+    target: &mut [f32],
+    width: usize,
+) -> u32 {
     dispatch!(token, across(table, source, target, width))
 }
 

@@ -120,8 +120,9 @@ macro_rules! passes {
                 }
                 // SAFETY: the array is as wide as the vector.
                 let pack_order = unsafe { load(pack_order.as_ptr()) };
-                // The upper words of `h >> 4` are zero.
-                let (a_lanes, b_lanes) = (splat(a as u16 as u32), splat(b as u16 as u32));
+                // The upper words of `h >> 4` are zero: what is wrong in them is multiplied too.
+                let twice = |weight: i16| splat(u32::from(weight as u16) * 0x1_0001);
+                let (a_lanes, b_lanes) = (twice(a), twice(b));
                 let rounds = splat(2);
                 let mut sums = zero();
                 let blocks = target.len() / (4 * LANES);

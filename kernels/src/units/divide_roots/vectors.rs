@@ -78,7 +78,7 @@ macro_rules! floats {
     (
         $name:ident, $features:literal, $number:ty, $bits:ty, $lanes:literal, vectors: $vectors:literal,
         $load:ident, $load_sum:ident, $store_sum:ident, $divide:ident, $root:ident,
-        $to_integer:ident, $from_integer:ident, $left:ident, $right:ident, $or:ident, $xor:ident, $and:ident, $all:ident
+        $to_integer:ident, $from_integer:ident, $left:ident, $right:ident, $xor:ident, $and:ident, $all:ident
     ) => {
         #[target_feature(enable = $features)]
         fn $name(
@@ -103,7 +103,7 @@ macro_rules! floats {
                     };
                     let quotient = $to_integer($divide(a, b));
                     let root = $to_integer($root($from_integer($and(quotient, magnitude))));
-                    let rotated = |x| $or($left::<1>(x), $right::<{ (<$bits>::BITS - 1) as _ }>(x));
+                    let rotated = |x| $xor($left::<1>(x), $right::<{ (<$bits>::BITS - 1) as _ }>(x));
                     quotients[n] = $xor(rotated(quotients[n]), quotient);
                     roots[n] = $xor(rotated(roots[n]), root);
                 }
@@ -121,30 +121,30 @@ macro_rules! floats {
 floats!(
     f32_128, "sse2", f32, u32, 16, vectors: 4,
     _mm_loadu_ps, _mm_loadu_si128, _mm_storeu_si128, _mm_div_ps, _mm_sqrt_ps,
-    _mm_castps_si128, _mm_castsi128_ps, _mm_slli_epi32, _mm_srli_epi32, _mm_or_si128, _mm_xor_si128, _mm_and_si128, _mm_set1_epi32
+    _mm_castps_si128, _mm_castsi128_ps, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128, _mm_and_si128, _mm_set1_epi32
 );
 floats!(
     f64_128, "sse2", f64, u64, 8, vectors: 4,
     _mm_loadu_pd, _mm_loadu_si128, _mm_storeu_si128, _mm_div_pd, _mm_sqrt_pd,
-    _mm_castpd_si128, _mm_castsi128_pd, _mm_slli_epi64, _mm_srli_epi64, _mm_or_si128, _mm_xor_si128, _mm_and_si128, _mm_set1_epi64x
+    _mm_castpd_si128, _mm_castsi128_pd, _mm_slli_epi64, _mm_srli_epi64, _mm_xor_si128, _mm_and_si128, _mm_set1_epi64x
 );
 floats!(
     f32_256, "avx2", f32, u32, 16, vectors: 2,
     _mm256_loadu_ps, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_div_ps, _mm256_sqrt_ps,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_or_si256, _mm256_xor_si256, _mm256_and_si256, _mm256_set1_epi32
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_xor_si256, _mm256_and_si256, _mm256_set1_epi32
 );
 floats!(
     f64_256, "avx2", f64, u64, 8, vectors: 2,
     _mm256_loadu_pd, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_div_pd, _mm256_sqrt_pd,
-    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_or_si256, _mm256_xor_si256, _mm256_and_si256, _mm256_set1_epi64x
+    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_xor_si256, _mm256_and_si256, _mm256_set1_epi64x
 );
 floats!(
     f32_512, "avx512f", f32, u32, 16, vectors: 1,
     _mm512_loadu_ps, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_div_ps, _mm512_sqrt_ps,
-    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_or_si512, _mm512_xor_si512, _mm512_and_si512, _mm512_set1_epi32
+    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_xor_si512, _mm512_and_si512, _mm512_set1_epi32
 );
 floats!(
     f64_512, "avx512f", f64, u64, 8, vectors: 1,
     _mm512_loadu_pd, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_div_pd, _mm512_sqrt_pd,
-    _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_or_si512, _mm512_xor_si512, _mm512_and_si512, _mm512_set1_epi64
+    _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_xor_si512, _mm512_and_si512, _mm512_set1_epi64
 );
