@@ -12,6 +12,7 @@ use crate::{
     kernel::{Golden, Picture, Size, Variant},
     picture::{
         RGB,
+        checksum::Checksum,
         convert::{Bytes, Narrow, Repeat4, ToPlanes, ToPlanesF64, ToRgb, Widen},
         masks::Paste,
         perform,
@@ -201,7 +202,8 @@ impl Upscale {
         }
     }
 
-    /// Tiles to one picture: across to strips, then down; what overlaps fades from the earlier to the later.
+    /// Tiles to one picture: across to strips, then down; what overlaps fades from the earlier to the later. The last tile may
+    /// cover more of the one before it than fades: what is copied is summed where another may cover it.
     fn join(&mut self, token: Token, tiles: &[u8], width: usize, height: usize, output: &mut Output) {
         let (side, overlap) = (self.tile * FACTOR, self.overlap * FACTOR);
         let (row, tile_row, faded) = (width * FACTOR * RGB, side * RGB, overlap * RGB);
@@ -226,6 +228,9 @@ impl Upscale {
                     let pasted = Paste { base: under, top: &top[..skipped], mask: &self.ramp[..skipped] };
                     *sum = sum.wrapping_add(perform(token, pasted));
                     copy_once(&top[skipped..], beside);
+                    if c + 1 < columns {
+                        *sum = sum.wrapping_add(perform(token, Checksum(beside))[0]);
+                    }
                 }
             }
             let rows = joined[y * row..].chunks_exact_mut(row).zip(self.strip.chunks_exact(row)).zip(sums);
@@ -235,6 +240,9 @@ impl Upscale {
                     *sum = sum.wrapping_add(perform(token, Paste { base, top, mask: &self.level }));
                 } else {
                     copy_once(top, base);
+                    if r + 1 < self.corners[1].len() {
+                        *sum = sum.wrapping_add(perform(token, Checksum(base))[0]);
+                    }
                 }
             }
         }
