@@ -7,6 +7,8 @@ use bytemuck::Pod;
 /// What a tile reads of A and B in a block: more than a first-level cache holds, since a long block pays more than B costs that
 /// streams from the second.
 pub(super) const BLOCK_BYTES: usize = 128 * 1024;
+/// Bytes of a cache line.
+pub(super) const LINE: usize = 64;
 
 /// Without a dot product of bytes they are widened and multiplied in pairs of neighbours. Not by vpmaddubsw, which saturates
 /// at 16 bits. What is missing of the last group counts as zero.
@@ -93,14 +95,15 @@ macro_rules! store {
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
 /// A pass through the loop takes `together` parts: where units of vectors count pointers too, more of them leave more to
-/// vectors, and how many are best is measured. `raise` is done to a vector of words before it is multiplied; `correct` adds
+/// vectors, and how many are best is measured. `ahead` has the lines of B for so many parts later, and A's next ones, brought near: it
+/// pays where loads are few, and costs where they are many. `raise` is done to a vector of words before it is multiplied; `correct` adds
 /// numbers of A to what the sums are too large by where words are raised, and `total` gives the sum of a vector's lanes in each
 /// of them. `late` makes a row's products and adds those that the row below got a step before; `add` adds what the last step
 /// leaves. `first` is a row's first step of a block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
-        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal,
+        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal, $(ahead: $ahead:literal,)?
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(first: $first:expr,)? $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
@@ -258,6 +261,15 @@ macro_rules! register_tile {
                                         let b: [_; $vectors] =
                                             core::array::from_fn(|vector| $load(words[vector].wrapping_add(part * pitch)));
                                         $(let b = b.map($raise);)?
+                                        $(
+                                            for line in (0..COLS * size_of::<C>()).step_by(LINE) {
+                                                prefetch(words[0].wrapping_add((part + $ahead) * pitch + line));
+                                            }
+                                            for row in 0..if part == 0 { $rows } else { 0 } {
+                                                let below = row % APART * left.row * size_of::<[$left; $parts]>();
+                                                prefetch(rows[row / APART].wrapping_byte_add(below + LINE));
+                                            }
+                                        )?
                                         for group in 0..$rows / APART {
                                             for behind in 0..APART {
                                                 let below = behind * left.row * size_of::<[$left; $parts]>();

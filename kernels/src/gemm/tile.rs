@@ -104,7 +104,7 @@ impl<C> Sums<'_, C> {
         if self.start.is_none() {
             for row in rows..2 * rows {
                 for column in (0..columns).step_by(64 / size_of::<C>()) {
-                    prefetch(self.sums, row * self.stride + column);
+                    prefetch(self.sums.as_ptr().wrapping_add(row * self.stride + column));
                 }
             }
         }
@@ -305,12 +305,11 @@ fn apart<T>(words: usize) -> usize {
     (words.div_ceil(of_cache_line) | 1) * of_cache_line
 }
 
-/// Has a cache line of the next tile's sums brought near, if there is one.
+/// Has a cache line brought near, if there is one.
 #[inline(always)]
-fn prefetch<C>(sums: &[C], at: usize) {
-    let line = sums.as_ptr().wrapping_add(at).cast();
+pub(super) fn prefetch<T>(line: *const T) {
     // SAFETY: a prefetch touches nothing, wherever it points.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
 }
 
 /// The peak of a tile.

@@ -72,10 +72,10 @@ mod vector {
     use crate::{
         gemm::{
             register_tile::{
-                BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
-                register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
+                BLOCK_BYTES, LINE, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak,
+                multiply_add_peak, register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
             },
-            tile::{Left, Right, Sums, Tile, Tiles, UseTile},
+            tile::{Left, Right, Sums, Tile, Tiles, UseTile, prefetch},
         },
         isa::Token,
     };
@@ -117,7 +117,7 @@ mod vector {
         add: |a, b| _mm512_add_epi32(a, b),
     );
     register_tile!(
-        U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2, together: 2,
+        U8S8I32, Ymm(Avx2Fma), "avx2", ymm_reg, 6 x 2 x 8, parts: 2, together: 2, ahead: 8,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         unpack: |words, part| sign_extend_ymm(load!(_mm256_loadu_si256)(words), part),

@@ -162,10 +162,11 @@ mod tests {
         Rng::new(12).fill(bytemuck::cast_slice_mut(&mut start));
         let narrow: [u32; 16] = core::array::from_fn(|n| n as u32);
         let wide: [u64; 16] = core::array::from_fn(|n| n as u64 | u64::from(!n as u32) << 32);
-        let stages: [(fn(&Tables<'_>, usize, &mut State), &[u32]); 3] = [
+        type Work = fn(&Tables<'_>, usize, &mut State);
+        // With the halves of the wide table that each reads.
+        let stages: [(Work, &[u32]); 3] = [
             (reference::Lanes::gather_32, &[]),
             (reference::Lanes::gather_64, &[0, 1]),
-            // The upper halves alone.
             (reference::Lanes::masked, &[1]),
         ];
         for (work, halves) in stages {
