@@ -1,7 +1,7 @@
 //! A lane: one pinned thread that works through what the main thread of its worker hands it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{
@@ -81,8 +81,9 @@ pub struct Lane {
     pub number: usize,
     /// The CPU that it is pinned to.
     pub cpu: u32,
-    /// The CPUs that it may be on: that one, or all that it roams.
-    pub home: Vec<u32>,
+    /// The CPUs that it may be on: that one, or all that it roams. A set: a slice would be searched by vector instructions, which
+    /// nobody sees go wrong where it is short.
+    pub home: BTreeSet<u32>,
     /// Its slot.
     pub slot: Slot<'static>,
     /// The worker's way out.

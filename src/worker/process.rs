@@ -161,7 +161,7 @@ fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io:
         let lane = Lane {
             number,
             cpu,
-            home: home.clone(),
+            home: home.iter().copied().collect(),
             slot: Slot::of(slots.words(), number),
             outbox: Arc::clone(outbox),
             pictures: Arc::clone(&pictures),
