@@ -50,7 +50,7 @@ struct Fell {
     blocks: u64,
 }
 
-/// ` P4 P5 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 80 of 180 blocks)`; a line for each multiplier at the
+/// ` P4 P5: the clock fell from 60x to 54x-55x inside avx512 work (in 80 of 180 blocks)`; a line for each multiplier at the
 /// edges, highest first.
 pub fn lines(report: &Report) -> String {
     let times = |mhz: u64| (mhz as f64 / report.machine.bclk_mhz).round() as u64;
@@ -71,11 +71,11 @@ pub fn lines(report: &Report) -> String {
     for ((isa, Reverse(edges)), Fell { cores, inside, fell, blocks }) in alike {
         let names = report.machine.names(&cores);
         let inside = match (inside.first(), inside.last()) {
-            (Some(least), Some(most)) if least < most => format!("{least}x to {most}x"),
+            (Some(least), Some(most)) if least < most => format!("{least}x-{most}x"),
             (least, _) => format!("{}x", least.unwrap_or(&edges)),
         };
         let text = format!(
-            " {names} ran {isa} work at {inside}, {edges}x at the edges of its blocks (in {fell} of {blocks} blocks)"
+            " {names}: the clock fell from {edges}x to {inside} inside {isa} work (in {fell} of {blocks} blocks)"
         );
         out += &format!("{}\n", wrapped(&text, "   "));
     }
@@ -99,15 +99,16 @@ mod tests {
         report.cores[0].inside = inside(90, 40);
         report.cores[1].inside = inside(90, 4);
         report.cores[2].inside = inside(900, 44);
-        assert_eq!(lines(&report), " C0 ran avx512 work at 54x, 60x at the edges of its blocks (in 40 of 90 blocks)\n");
+        assert_eq!(lines(&report), " C0: the clock fell from 60x to 54x inside avx512 work (in 40 of 90 blocks)\n");
         report.cores[1].inside = inside(60, 60);
         report.cores[1].inside[0].inside_mhz = Some(5530);
-        let both = " C0 C1 ran avx512 work at 54x to 55x, 60x at the edges of its blocks (in 100 of\n   150 blocks)\n";
+        let both = " C0 C1: the clock fell from 60x to 54x-55x inside avx512 work (in 100 of 150\n   blocks)\n";
         assert_eq!(lines(&report), both);
         report.cores[1].inside[0].edges_mhz = Some(5700);
         let each = lines(&report);
         assert!(
-            each.starts_with(" C0 ran avx512 work at 54x, 60x") && each.contains("\n C1 ran avx512 work at 55x, 57x")
+            each.starts_with(" C0: the clock fell from 60x to 54x")
+                && each.contains("\n C1: the clock fell from 57x to 55x")
         );
         let none = inside(7, 0).remove(0);
         assert_eq!((none.edges_mhz, none.inside_mhz), (None, None));
