@@ -7,8 +7,6 @@ use bytemuck::Pod;
 /// What a tile reads of A and B in a block: more than a first-level cache holds, since a long block pays more than B costs that
 /// streams from the second.
 pub(super) const BLOCK_BYTES: usize = 128 * 1024;
-/// Bytes of a cache line.
-pub(super) const LINE: usize = 64;
 
 /// Without a dot product of bytes they are widened and multiplied in pairs of neighbours. Not by vpmaddubsw, which saturates
 /// at 16 bits. What is missing of the last group counts as zero.
@@ -95,10 +93,10 @@ macro_rules! store {
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
 /// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
 /// A pass through the loop takes `together` parts: where units of vectors count pointers too, more of them leave more to
-/// vectors, and how many are best is measured. `ahead` has the lines of B for so many parts later, and A's next ones, brought near: it
-/// pays where loads are few, and costs where they are many. `raise` is done to a vector of words before it is multiplied; `correct` adds
-/// numbers of A to what the sums are too large by where words are raised, and `total` gives the sum of a vector's lanes in each
-/// of them. `late` makes a row's products and adds those that the row below got a step before; `add` adds what the last step
+/// vectors, and how many are best is measured. `ahead` has the lines of B for so many parts later, and A's next ones, brought
+/// near: it pays where loads are few, and costs where they are many. `raise` is done to a vector of words before it is
+/// multiplied; `correct` adds numbers of A to what the sums are too large by where words are raised, and `total` gives the sum of
+/// a vector's lanes in each of them. `late` makes a row's products and adds those that the row below got a step before; `add` adds what the last step
 /// leaves. `first` is a row's first step of a block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (

@@ -18,6 +18,9 @@ use crate::{buffer::Scratch, isa::Token, kernel::Fault};
 /// Packed rows of a block, which stay in the second-level cache while all columns pass by them.
 const LEFT_BYTES: usize = 512 * 1024;
 
+/// Bytes of a cache line.
+pub(super) const LINE: usize = 64;
+
 /// A register tile of one product and one instruction set, with the token that proves it.
 pub(crate) trait Tile<P: Product>: Copy {
     /// What a row of A gives to one step.
@@ -103,7 +106,7 @@ impl<C> Sums<'_, C> {
     pub(super) fn prefetch(&self, rows: usize, columns: usize) {
         if self.start.is_none() {
             for row in rows..2 * rows {
-                for column in (0..columns).step_by(64 / size_of::<C>()) {
+                for column in (0..columns).step_by(LINE / size_of::<C>()) {
                     prefetch(self.sums.as_ptr().wrapping_add(row * self.stride + column));
                 }
             }
@@ -301,7 +304,7 @@ fn block_of(runs: usize, run_steps: usize, most: usize, drill: bool) -> (usize, 
 
 /// So many words or a little more, so that lines that follow one another fall into different sets of a cache.
 fn apart<T>(words: usize) -> usize {
-    let of_cache_line = 64 / size_of::<T>();
+    let of_cache_line = LINE / size_of::<T>();
     (words.div_ceil(of_cache_line) | 1) * of_cache_line
 }
 

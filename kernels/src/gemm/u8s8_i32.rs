@@ -72,10 +72,10 @@ mod vector {
     use crate::{
         gemm::{
             register_tile::{
-                BLOCK_BYTES, LINE, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak,
-                multiply_add_peak, register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
+                BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
+                register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
             },
-            tile::{Left, Right, Sums, Tile, Tiles, UseTile, prefetch},
+            tile::{LINE, Left, Right, Sums, Tile, Tiles, UseTile, prefetch},
         },
         isa::Token,
     };

@@ -134,8 +134,8 @@ impl Operation for PutAlpha<'_> {
     }
 }
 
-/// Pillow's alpha composite of RGBA pixels. Sums what is rounded on the way: the quotients of weights as f64 give them, and what they are
-/// truncated to.
+/// Pillow's alpha composite of RGBA pixels. Sums what is rounded on the way: of each pixel the quotient that gives its weight, both
+/// halves of its bits as f64, the weight itself, and the mixtures.
 pub(crate) struct Composite<'a> {
     pub(crate) base: &'a [u32],
     pub(crate) top: &'a [u32],

@@ -1,6 +1,7 @@
 //! What image programs do to pictures besides resizing them: moves between layouts, conversions, masks, pasting. The scalar
 //! reference of an operation is a plain loop; its vector variant is written once, in groups of values, for every width of vector.
-//! Where a result is rounded, the wrapping sum of what was rounded, bit patterns taken as words, is returned to be compared too.
+//! Where a result is rounded, or hides what it was made of, the wrapping sum of that, bit patterns taken as words, is returned to be
+//! compared too.
 
 pub(crate) mod checksum;
 pub(crate) mod convert;

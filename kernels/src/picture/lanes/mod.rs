@@ -76,7 +76,7 @@ pub(crate) trait Lanes: Copy {
     /// Two at a time, sign and all.
     fn store_longs(self, values: Self::Ints, to: &mut [i64; GROUP]);
     fn and(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
-    /// Joins what has no bit in common too: unlike `or` it shows a bit too many.
+    /// Of values without a bit in common what `or` is, but that it shows a bit too many.
     fn xor(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     fn shift_right(self, a: Self::Ints, bits: u32) -> Self::Ints;
     fn shift_left(self, a: Self::Ints, bits: u32) -> Self::Ints;
