@@ -261,7 +261,9 @@ fn a_worker_that_is_always_moved_is_given_up() {
     }
     let report = run.finish();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
+    let strays = report.notes.iter().filter(|note| note.contains("taken from its worker")).count();
+    // Three without work in between, or ten in all: which comes first is up to how fast this test moves them.
+    assert!((3..=10).contains(&strays), "{:?}", report.notes);
     let reason = report.cores[core as usize].reason.as_deref().unwrap_or_default();
-    assert!(reason.contains("taken off its CPUs 3 times"), "{report:?}");
-    assert_eq!(report.notes.iter().filter(|note| note.contains("taken from its worker")).count(), 3);
+    assert!(reason.contains(&format!("taken off its CPUs {strays} times; given up")), "{report:?}");
 }
