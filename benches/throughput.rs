@@ -13,8 +13,6 @@ const GOLDENS: usize = 4;
 const TURNS: usize = 41;
 /// How long a worker's block lasts, at whose end everything is digested again.
 const BLOCK_S: f64 = 0.040;
-/// Steps of a peak loop: tens of microseconds.
-const PEAK_STEPS: u64 = 20_000;
 
 fn cpu_s() -> f64 {
     #[cfg(unix)]
@@ -46,12 +44,12 @@ fn median_s(mut work: impl FnMut()) -> f64 {
     median((0..ROUNDS).map(|_| once_s(&mut work)).collect())
 }
 
-/// The job's share of its variant's peak: median of the turns.
+/// The job's share of its variant's peak over as many operations: median of the turns.
 fn share_of_peak(kernel: &dyn Kernel, job: &mut dyn Job, token: Token) -> Option<f64> {
-    kernel.peak(token, 1)?;
+    let steps = job.operations().div_ceil(kernel.peak(token, 1)?);
     let turns = (0..TURNS).map(|_| {
         let mut operations = 0;
-        let peak_s = once_s(|| operations = kernel.peak(token, PEAK_STEPS).unwrap_or(0));
+        let peak_s = once_s(|| operations = kernel.peak(token, steps).unwrap_or(0));
         let run_s = once_s(|| job.run(token, &AtomicU64::new(0), None));
         job.operations() as f64 / run_s * peak_s / operations as f64
     });

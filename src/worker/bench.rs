@@ -1,6 +1,7 @@
 //! How fast a variant is on this core, beside what its multiply-adds reach here on registers alone. The two are measured in
 //! turn by CPU time, so that neither other programs nor a wandering clock favour one of them. A core may lower its clock for
-//! work that draws more than registers alone do: so the clock is looked at after each of the two.
+//! work that draws more than registers alone do, and for long work more than for short: so the clock is looked at after each of
+//! the two, and both are of the same length.
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +19,6 @@ const BUDGET_NS: u64 = 400_000_000;
 const GOLDENS: usize = 4;
 /// Turns with each golden, whatever the budget.
 const TURNS: RangeInclusive<usize> = 3..=100;
-/// Steps of the loop on registers: a fraction of a millisecond.
-const PEAK_STEPS: u64 = 100_000;
 
 /// Measures one variant of a kernel on this thread's core.
 pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn Job, slot: Slot<'_>) -> Speed {
@@ -32,11 +31,12 @@ pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn 
         // The first call takes memory.
         job.run(token, slot.stage(), None);
         clocks.extend(clock::measure());
+        let steps = kernel.peak(token, 1).map(|step| job.operations().div_ceil(step));
         let mut runs_ns = Vec::new();
         let until = platform::thread_cpu_ns() + BUDGET_NS / GOLDENS as u64;
         while runs_ns.len() < *TURNS.start() || runs_ns.len() < *TURNS.end() && platform::thread_cpu_ns() < until {
             slot.step();
-            let (peak, peak_ns) = timed(|| kernel.peak(token, PEAK_STEPS));
+            let (peak, peak_ns) = timed(|| steps.and_then(|steps| kernel.peak(token, steps)));
             let peak_mhz = peak.and_then(|_| clock::glance_under(token));
             let ((), run_ns) = timed(|| job.run(token, slot.stage(), None));
             if let Some(peak) = peak {
