@@ -91,17 +91,20 @@ macro_rules! store {
 }
 
 /// The register tile: `$rows` x `$vectors` accumulators of `$lanes` lanes, kept in registers over all steps of a block.
-/// `unpack` reads a vector of words and makes one of numbers of a part of it; without it words are multiplied as they are.
-/// A pass through the loop takes `together` parts: where units of vectors count pointers too, more of them leave more to
-/// vectors, and how many are best is measured. `ahead` has the lines of B for so many parts later, and A's next ones, brought
-/// near: it pays where loads are few, and costs where they are many. `raise` is done to a vector of words before it is
-/// multiplied; `correct` adds numbers of A to what the sums are too large by where words are raised, and `total` gives the sum of
-/// a vector's lanes in each of them. `late` makes a row's products and adds those that the row below got a step before; `add` adds what the last step
+/// `unpack` reads a vector of words and makes one of numbers of a part of it, as the first tile of the columns multiplies;
+/// without it words are multiplied as they are. A pass through the loop takes `together` parts: where units of vectors count
+/// pointers too, more of them leave more to vectors, and how many are best is measured. `nops` are put before the loop, from
+/// the beginning of a cache line on: with few units to choose from, where in a line it begins decides by up to 4 % how well
+/// they are shared. `ahead` has the lines of B for so many parts later, and A's next ones, brought near: it pays where loads
+/// are few, and costs where they are many. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers
+/// of A to what the sums are too large by where words are raised, and `total` gives the sum of a vector's lanes in each of
+/// them. `late` makes a row's products and adds those that the row below got a step before; `add` adds what the last step
 /// leaves. `first` is a row's first step of a block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
-        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal, $(ahead: $ahead:literal,)?
+        $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal,
+        $(ahead: $ahead:literal,)? $(nops: $nops:literal,)?
         left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(first: $first:expr,)? $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
@@ -136,30 +139,6 @@ macro_rules! register_tile {
                 unsafe { pack(row, left) }
             }
 
-            fn unpack_right(self, right: Right<'_, $product>, unpacked: &mut [C]) {
-                #[target_feature(enable = $features)]
-                fn unpack(right: Right<'_, $product>, unpacked: &mut [C]) {
-                    let _ = (right, &unpacked);
-                    $(
-                        let words = right.vectors::<$vectors>($lanes);
-                        let (unpacked, _) = unpacked.as_chunks_mut::<$lanes>();
-                        let (unpacked, _) = unpacked.as_chunks_mut::<$vectors>();
-                        let (unpacked, _) = unpacked.as_chunks_mut::<$parts>();
-                        for (step, unpacked) in unpacked[..right.steps].iter_mut().enumerate() {
-                            for part in 0..$parts {
-                                for vector in 0..$vectors {
-                                    // SAFETY: `vectors` says so.
-                                    let word = unsafe { words[vector].add(step * <$product>::PANEL) };
-                                    $store(unpacked[part][vector].as_mut_ptr().cast(), $unpack(word.cast(), part));
-                                }
-                            }
-                        }
-                    )?
-                }
-                // SAFETY: the token proves that this CPU and OS have the instruction set.
-                unsafe { unpack(right, unpacked) }
-            }
-
             fn correct(self, run: &[A], start: &mut [C]) {
                 #[target_feature(enable = $features)]
                 fn correct(run: &[A], start: &mut [C]) {
@@ -189,7 +168,7 @@ macro_rules! register_tile {
                 tiles: usize,
                 left: Left<'_, Self::Left>,
                 right: Right<'_, $product>,
-                unpacked: &[C],
+                unpacked: Unpacked<'_, C>,
                 mut sums: Sums<'_, C>,
             ) {
                 #[target_feature(enable = $features)]
@@ -197,19 +176,29 @@ macro_rules! register_tile {
                     tiles: usize,
                     left: Left<'_, [$left; $parts]>,
                     right: Right<'_, $product>,
-                    unpacked: &[C],
+                    unpacked: Unpacked<'_, C>,
                     sums: &mut Sums<'_, C>,
                 ) {
                     for row in (0..tiles * $rows).step_by($rows) {
                         let corrected = if <$name as Tile<$product>>::CORRECTS { row * $lanes } else { 0 };
                         let sums = sums.below(row, corrected);
                         sums.prefetch($rows, $vectors * $lanes);
-                        multiply(left.below(row), right, unpacked, sums);
+                        if UNPACKS && row == 0 && unpacked.fresh {
+                            multiply::<UNPACKS>(left.below(row), right, unpacked.words, sums);
+                        } else {
+                            multiply::<false>(left.below(row), right, unpacked.words, sums);
+                        }
                     }
                 }
+                const UNPACKS: bool = <$name as Tile<$product>>::UNPACKED > 0;
                 #[inline]
                 #[target_feature(enable = $features)]
-                fn multiply(left: Left<'_, [$left; $parts]>, right: Right<'_, $product>, unpacked: &[C], sums: Sums<'_, C>) {
+                fn multiply<const UNPACK: bool>(
+                    left: Left<'_, [$left; $parts]>,
+                    right: Right<'_, $product>,
+                    unpacked: &mut [C],
+                    sums: Sums<'_, C>,
+                ) {
                     const COLS: usize = $vectors * $lanes;
                     const UNPACKED: usize = <$name as Tile<$product>>::UNPACKED;
                     // Steps that are taken before the others.
@@ -227,19 +216,46 @@ macro_rules! register_tile {
                     // SAFETY: within `sums` or `start`, as asserted.
                     let from = |row: usize, vector: usize| unsafe { from.add(row * down + vector * across) };
                     $(let mut made = { let _ = stringify!($late); [[$zero; $vectors]; $rows] };)?
-                    let (mut words, pitch): ([*const u8; $vectors], usize) = if UNPACKED > 0 {
-                        let unpacked = &unpacked[..right.steps * UNPACKED];
-                        let words = |vector: usize| unpacked[vector * $lanes..].as_ptr().cast();
+                    let as_is = right.vectors::<$vectors>($lanes).map(<*const B>::cast::<u8>);
+                    let (mut words, pitch) = if UNPACKS {
+                        let unpacked = unpacked[..right.steps * UNPACKED].as_mut_ptr();
+                        let words = |vector: usize| unpacked.wrapping_add(vector * $lanes).cast_const().cast();
                         (core::array::from_fn(words), COLS * size_of::<C>())
                     } else {
-                        (right.vectors::<$vectors>($lanes).map(<*const B>::cast), <$product>::PANEL * size_of::<B>())
+                        (as_is, <$product>::PANEL * size_of::<B>())
                     };
+                    $(let mut step = { let _ = stringify!($unpack); 0 };)?
+                    macro_rules! advance {
+                        ($by:expr) => {
+                            words = words.map(|words| words.wrapping_add($by * pitch));
+                            $({ let _ = stringify!($unpack); step += 1; })?
+                        };
+                    }
+                    // The numbers of B of a part from here on, which what has none yet unpacks, and keeps for the tiles below.
+                    macro_rules! right {
+                        ($part:expr) => {{
+                            let part = $part;
+                            let words = words.map(|words: *const u8| words.wrapping_add(part * pitch));
+                            // SAFETY: as many vectors as there are steps and parts.
+                            let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
+                            $(let b = if UNPACK {
+                                core::array::from_fn(|vector| {
+                                    let from = as_is[vector].wrapping_add(step * <$product>::PANEL * size_of::<B>());
+                                    let numbers = $unpack(from, part);
+                                    $store(words[vector].cast_mut(), numbers);
+                                    numbers
+                                })
+                            } else {
+                                b
+                            };)?
+                            b
+                        }};
+                    }
                     let mut acc: [[_; $vectors]; $rows] =
                         core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
                     $(
-                        // SAFETY: as many vectors as there are steps and parts, of which there is one at least.
-                        let b: [_; $vectors] = core::array::from_fn(|vector| $load(words[vector]));
-                        words = words.map(|words| words.wrapping_add(pitch));
+                        let b = right!(0);
+                        advance!(1);
                         for row in 0..$rows {
                             // SAFETY: within the packed lines, as checked.
                             let a = $broadcast(unsafe { *left.words.as_ptr().add(row * left.row).cast() });
@@ -253,11 +269,17 @@ macro_rules! register_tile {
                             core::array::from_fn(|at| group(at).cast::<$left>().wrapping_add(done));
                         macro_rules! passes {
                             ($times:expr, $parts_each:expr) => {
+                                $(
+                                    // SAFETY: no instruction that does anything.
+                                    unsafe {
+                                        core::arch::asm!(
+                                            ".p2align 6", ".nops {0}", const $nops, options(nomem, nostack, preserves_flags)
+                                        );
+                                    }
+                                )?
                                 for _ in 0..$times {
                                     for part in 0..$parts_each {
-                                        // SAFETY: as many vectors as there are steps and parts.
-                                        let b: [_; $vectors] =
-                                            core::array::from_fn(|vector| $load(words[vector].wrapping_add(part * pitch)));
+                                        let b = right!(part);
                                         $(let b = b.map($raise);)?
                                         $(
                                             for line in (0..COLS * size_of::<C>()).step_by(LINE) {
@@ -288,7 +310,7 @@ macro_rules! register_tile {
                                             }
                                         }
                                     }
-                                    words = words.map(|words| words.wrapping_add($parts_each * pitch));
+                                    advance!($parts_each);
                                     for row in &mut rows {
                                         *row = row.wrapping_add($parts_each);
                                         // Keeps the compiler from making a pointer of its own for every row.
@@ -299,9 +321,13 @@ macro_rules! register_tile {
                             };
                         }
                         let parts = (left.steps - done) * $parts;
-                        let whole = parts / $together;
-                        passes!(whole, $together);
-                        passes!(parts - whole * $together, 1);
+                        if UNPACK {
+                            passes!(parts / $parts, $parts);
+                        } else {
+                            let whole = parts / $together;
+                            passes!(whole, $together);
+                            passes!(parts - whole * $together, 1);
+                        }
                     }
                     $(for row in 1..$rows {
                         for vector in 0..$vectors {

@@ -7,6 +7,7 @@
 
 use core::{
     arch::x86_64::*,
+    mem,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -39,8 +40,6 @@ pub(crate) trait Tile<P: Product>: Copy {
     const UNCHANGED: bool;
     /// Packs consecutive k of one row.
     fn pack_left(self, row: &[P::A], left: &mut [Self::Left]);
-    /// Converts the words of these columns: `[step][part][column]`.
-    fn unpack_right(self, right: Right<'_, P>, unpacked: &mut [P::C]);
     /// Takes off the start of a row's sums what this run of the row makes them too large by.
     fn correct(self, run: &[P::A], start: &mut [P::C]);
     /// Adds the products of all steps, in order, to the sums, and stores them; so does it with all these tiles, one below the other.
@@ -49,7 +48,7 @@ pub(crate) trait Tile<P: Product>: Copy {
         tiles: usize,
         left: Left<'_, Self::Left>,
         right: Right<'_, P>,
-        unpacked: &[P::C],
+        unpacked: Unpacked<'_, P::C>,
         sums: Sums<'_, P::C>,
     );
     /// The steps' arithmetic on registers alone; returns the operations.
@@ -147,6 +146,13 @@ impl<P: Product> Right<'_, P> {
             self.words[..end(panel)][panel + column % P::PANEL..].as_ptr()
         })
     }
+}
+
+/// What the words of a tile's columns are converted to: `[step][part][column]`.
+pub(crate) struct Unpacked<'a, C> {
+    pub(super) words: &'a mut [C],
+    /// Whether the first tile is to fill it, as it multiplies: at once, there is nothing to do while lines come from afar.
+    pub(super) fresh: bool,
 }
 
 /// A product whose tiles can be chosen by token.
@@ -249,7 +255,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
             for col in (0..n).step_by(T::COLS) {
                 let width = T::COLS.min(n - col);
                 let right = right(col, run * run_steps + from, runs * steps);
-                tile.unpack_right(right, unpacked);
+                let mut fresh = true;
                 for band_row in (0..m).step_by(band) {
                     let mut row = band_row;
                     while row < band_row + band {
@@ -274,6 +280,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                         }
                         let start = first.then_some(&*start);
                         let sums = &mut c[row * n + col..];
+                        let unpacked = Unpacked { words: unpacked, fresh: mem::take(&mut fresh) };
                         if whole > 0 {
                             tile.multiply(whole, left, right, unpacked, Sums { sums, stride: n, start });
                         } else {

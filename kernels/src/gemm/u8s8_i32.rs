@@ -75,7 +75,7 @@ mod vector {
                 BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
                 register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
             },
-            tile::{LINE, Left, Right, Sums, Tile, Tiles, UseTile, prefetch},
+            tile::{LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile, prefetch},
         },
         isa::Token,
     };
@@ -94,21 +94,21 @@ mod vector {
     }
 
     register_tile!(
-        U8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1, together: 2,
+        U8S8I32, ZmmVnni(Avx512Vnni), "avx512f,avx512bw,avx512vnni", zmm_reg, 12 x 2 x 16, parts: 1, together: 4,
         left: [[u8; 4]] |k: [u8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         broadcast: |a: [u8; 4]| _mm512_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm512_dpbusd_epi32(sum, a, b),
     );
     register_tile!(
-        U8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1, together: 1,
+        U8S8I32, YmmVnni(AvxVnni), "avx2,avxvnni", ymm_reg, 6 x 2 x 8, parts: 1, together: 1, nops: 44,
         left: [[u8; 4]] |k: [u8; 4]| [k], unchanged: true, samples: [1; 4], [1; 4];
         zero: _mm256_setzero_si256(), load: load!(_mm256_loadu_si256), store: store!(_mm256_storeu_si256),
         broadcast: |a: [u8; 4]| _mm256_set1_epi32(bytemuck::cast(a)),
         step: |sum, a, b| _mm256_dpbusd_avx_epi32(sum, a, b),
     );
     register_tile!(
-        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 2, together: 2,
+        U8S8I32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 2 x 16, parts: 2, together: 2, nops: 4,
         left: [[i16; 2]], pack: widen, samples: [1; 2], [1; 4];
         zero: _mm512_setzero_si512(), load: load!(_mm512_loadu_si512), store: store!(_mm512_storeu_si512),
         unpack: |words, part| sign_extend_zmm(load!(_mm512_loadu_si512)(words), part),
