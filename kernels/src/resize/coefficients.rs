@@ -144,11 +144,32 @@ impl Coefficients {
         let last = self.len() - 1;
         self.starts[0] as usize..(self.starts[last] + self.counts[last]) as usize
     }
+
+    /// The next source position from that one on, or else the last before it, that any target position weighs: a box leaves out one
+    /// here and there, as it rounds its ends.
+    pub(super) fn weighed(&self, position: usize) -> usize {
+        let weighs = |position: &usize| {
+            (0..self.len()).map(|at| self.taps(at)).any(|(start, weights)| {
+                position.checked_sub(start).and_then(|tap| weights.get(tap)).is_some_and(|weight| *weight != 0)
+            })
+        };
+        (position..self.needed().end).chain((0..position).rev()).find(weighs).unwrap_or(position)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_box_leaves_out_is_passed_over() {
+        let mut coefficients = Coefficients::default();
+        coefficients.compute(Filter::Box, 93, 78);
+        let weighed: Vec<usize> = (0..93).map(|position| coefficients.weighed(position)).collect();
+        assert_eq!(weighed[..17], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 16]);
+        coefficients.compute(Filter::Lanczos, 93, 78);
+        assert!((0..93).all(|position| coefficients.weighed(position) == position));
+    }
 
     #[test]
     fn no_bit_of_a_weight_vanishes_in_the_sums() {

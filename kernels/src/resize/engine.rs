@@ -13,11 +13,7 @@ use core::{
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 use super::sweep::Sweep;
 use super::{coefficients::Coefficients, filter::Filter, scalar};
-use crate::{
-    digest::{flip, resize},
-    isa::Token,
-    kernel::Fault,
-};
+use crate::{digest::resize, isa::Token, kernel::Fault};
 
 /// A pass over the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +61,16 @@ impl Plan<'_> {
         }
     }
 
-    /// Row, byte in it and bit of the picture between that the fault is to flip.
-    #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+    /// Row, byte in it and bit of the picture between that the fault is to flip: none that the second pass has no use for.
     pub(super) fn place(&self, fault: Fault) -> (usize, usize, u32) {
         let (rows, row) = self.between();
         let at = (fault.element % (rows * row).max(1) as u64) as usize;
-        (at / row, at % row, fault.bit % 8)
+        let (y, byte, bit) = (at / row, at % row, fault.bit % 8);
+        if self.vertical_first {
+            (y, self.across.weighed(byte / self.channels) * self.channels + byte % self.channels, bit)
+        } else {
+            (self.down.weighed(self.needed.start + y) - self.needed.start, byte, bit)
+        }
     }
 }
 
@@ -195,8 +195,8 @@ fn reference(
         }
     };
     let strike = |between: &mut [u8]| {
-        if let Some(fault) = watch.fault {
-            flip(between, fault);
+        if let Some((y, byte, bit)) = watch.fault.map(|fault| plan.place(fault)) {
+            between[y * row + byte] ^= 1 << bit;
         }
     };
     if plan.vertical_first {
