@@ -1,7 +1,7 @@
 //! How fast a variant is on this core, beside what its multiply-adds reach here on registers alone. The two are measured in
 //! turn by CPU time, so that neither other programs nor a wandering clock favour one of them. A core may lower its clock for
 //! work that draws more than registers alone do, and for long work more than for short: so the clock is looked at after each of
-//! the two, and both are of the same length.
+//! the two, and both are as many operations.
 
 use std::ops::RangeInclusive;
 

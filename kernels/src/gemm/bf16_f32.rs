@@ -38,7 +38,7 @@ impl Product for Bf16F32 {
         Variant::of(Isa::Scalar),
     ];
     const GOLDENS: &'static [Golden] = goldens::GEMM_BF16_F32;
-    // 28 M multiply-adds in 0.8 MiB, and packed in 1.2 MiB; many columns, so that converting A costs little.
+    // 28 M multiply-adds in 0.8 MiB, and 1.2 MiB with what is packed; many columns, so that converting A costs little.
     const GOLDEN: Shape = Shape { m: 96, n: 448, k: 640 };
     const TYPES: [&'static str; 3] = ["bfloat16", "bfloat16", "float32"];
     const GROUP: usize = 2;

@@ -1,7 +1,7 @@
 //! The blocked driver of all products.
 //!
 //! A is read where it lies, or packed where its numbers have to be converted; B is kept in panels already. k is cut into blocks: all
-//! rows pass by one tile's part of B in a block, unpacked first where it has to be converted. Sums are carried in C from one block
+//! rows pass by one tile's part of B in a block, which the first of them unpack where it has to be converted. Sums are carried in C from one block
 //! to the next, so each element is one chain in ascending k whatever the tile or the block. A step takes as many k as B keeps in a
 //! word, and may multiply them in parts.
 
@@ -151,7 +151,7 @@ impl<P: Product> Right<'_, P> {
 /// What the words of a tile's columns are converted to: `[step][part][column]`.
 pub(crate) struct Unpacked<'a, C> {
     pub(super) words: &'a mut [C],
-    /// Whether the first tile is to fill it, as it multiplies: at once, there is nothing to do while lines come from afar.
+    /// Whether the first tile is to fill it, as it multiplies: stores wait for lines of the cache, and there is work meanwhile.
     pub(super) fresh: bool,
 }
 
