@@ -97,23 +97,24 @@ mod avx512 {
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn turns(pairs: &mut [Pair], turns: usize) {
         for pair in pairs {
-            let (rows, masks) = pair.split_at_mut(ROWS * WORDS);
-            let lines = rows.as_chunks_mut::<WORDS>().0;
+            let mut masks = [pair[PAIR - 1] as u32, (pair[PAIR - 1] >> 32) as u32];
+            let lines = pair[..ROWS * WORDS].as_chunks_mut::<WORDS>().0;
             // SAFETY: a line is a vector long.
             let mut state = core::array::from_fn(|row| unsafe { _mm512_loadu_si512(lines[row].as_ptr().cast()) });
             for _ in 0..turns {
-                one(&mut state, &mut masks[0]);
+                one(&mut state, &mut masks);
             }
             for (line, row) in lines.iter_mut().zip(state) {
                 // SAFETY: a line is a vector long.
                 unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), row) };
             }
+            pair[PAIR - 1] = u64::from(masks[0]) | u64::from(masks[1]) << 32;
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn one(rows: &mut [Row; ROWS], masks: &mut u64) {
+    fn one(rows: &mut [Row; ROWS], masks: &mut [u32; 2]) {
         turn!(rows, masks);
     }
 
@@ -216,19 +217,21 @@ mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn add_masks(masks: &mut u64, a: Row) {
-        let mask: u64;
+    fn add_masks(masks: &mut [u32; 2], a: Row) {
+        let (low, high): (u32, u32);
+        // By shifts of the mask: those of a register would begin with bits that nothing uses.
         // SAFETY: registers only.
         unsafe {
             asm!(
                 "vpmovb2m {k}, {a}",
-                "kmovq {mask}, {k}",
-                k = out(kreg) _, a = in(zmm_reg) a, mask = out(reg) mask,
+                "kmovd {low:e}, {k}",
+                "kshiftrq {k}, {k}, 32",
+                "kmovd {high:e}, {k}",
+                k = out(kreg) _, a = in(zmm_reg) a, low = out(reg) low, high = out(reg) high,
                 options(pure, nomem, nostack, preserves_flags),
             );
         }
-        let (low, high) = (*masks as u32, (*masks >> 32) as u32);
-        *masks = (u64::from(low.rotate_left(5)) | u64::from(high.rotate_left(5)) << 32) ^ mask;
+        *masks = [masks[0].rotate_left(5) ^ low, masks[1].rotate_left(5) ^ high];
     }
 
     #[inline]
