@@ -137,14 +137,21 @@ mod vector {
         broadcast: |a: f32| _mm512_set1_ps(a),
         step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
+    macro_rules! ne_convert {
+        () => {
+            |words: *const u8, part| {
+                // SAFETY: the caller points to as many words as the vector holds, and the load needs no alignment.
+                unsafe {
+                    if part == 0 { _mm256_cvtneobf16_ps(words.cast()) } else { _mm256_cvtneebf16_ps(words.cast()) }
+                }
+            }
+        };
+    }
     register_tile!(
         Bf16F32, YmmNeConvert(AvxNeConvert), "avx2,fma,avxneconvert", ymm_reg, 6 x 2 x 8, parts: 2, together: 4,
         left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
-        unpack: |words: *const u8, part| {
-            // SAFETY: the caller points to as many words as the vector holds, and the load needs no alignment.
-            unsafe { if part == 0 { _mm256_cvtneobf16_ps(words.cast()) } else { _mm256_cvtneebf16_ps(words.cast()) } }
-        },
+        unpack: ne_convert!(),
         broadcast: |a: f32| _mm256_set1_ps(a),
         step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
