@@ -70,7 +70,7 @@ fn fault_shows(kernel: &dyn Kernel, seed: u64, fault: Fault) {
     }
 }
 
-/// One row in some thousands is left out by a box.
+/// Of 93 rows a box leaves out the sixteenth on the way to 78.
 #[test]
 fn a_fault_shows_where_a_box_leaves_out_a_row() {
     let fault = Fault { element: 982_079_819_950_980_492, bit: 16 };
