@@ -94,13 +94,13 @@ macro_rules! store {
 /// `unpack` reads a vector of words and makes one of numbers of a part of it, as the first tile of the columns multiplies, a
 /// step a pass through the loop; without it words are multiplied as they are. Other passes take `together` parts: where units
 /// of vectors count pointers too, more of them leave more to vectors, and how many are best is measured. `nops` are put before
-/// the loop, from the beginning of a cache line on: with few units to choose from, where in a line it begins decides by up to 4
-/// % how well they are shared. What the compiler puts in between counts, so that how many are best is measured, too. `ahead`
-/// has the lines of B for so many parts later, and A's next ones, brought near: it pays where loads are few, and costs where
-/// they are many. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums
-/// are too large by where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's
-/// products and adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's first
-/// step of a block, which reads what the sums start from; a tile that has it is of one part.
+/// the loop, from the beginning of a cache line on: with few units to choose from, where in a line it begins decides how well
+/// they are shared. What the compiler puts in between counts, so that how many are best is measured, too. `ahead` has the lines
+/// of B for so many parts later, and A's next ones, brought near: it pays where loads are few, and costs where they are many.
+/// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
+/// where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and
+/// adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's first step of a
+/// block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
