@@ -262,7 +262,7 @@ pub(super) fn reasons(report: &Report) -> String {
 }
 
 /// Why a core neither passed nor failed, or was given up after it had passed; those with the same reason together. Then which
-/// were tested as was expected of them.
+/// were tested as was expected of them, and whose pass rests on a part of their time.
 pub fn reasons_said(report: &Report) -> Vec<String> {
     let mut said: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let open = report.cores.iter().filter(|core| core.verdict != CoreVerdict::Fail);
@@ -275,7 +275,7 @@ pub fn reasons_said(report: &Report) -> Vec<String> {
         }
     }
     let line = |(verdict, why, names): (&str, &str, Vec<&str>)| format!("{} {verdict}: {why}", names.join(" "));
-    said.into_iter().map(line).chain(as_expected(report)).collect()
+    said.into_iter().map(line).chain(as_expected(report)).chain(briefly(report)).collect()
 }
 
 /// `P4 P5 as expected: 60x, each by 70 s of scalar work and 3 min of AVX2 work`: the least of them.
@@ -283,7 +283,7 @@ fn as_expected(report: &Report) -> Vec<String> {
     let mut said: Vec<(u32, Vec<u32>, [f64; 2])> = Vec::new();
     for core in report.cores.iter().filter(|core| core.verdict == CoreVerdict::Pass) {
         let Some(expected) = core.multiplier.expected else { continue };
-        let seconds = seconds_at(core, expected);
+        let seconds = seconds_at(core, expected..=expected);
         match said.iter_mut().find(|(other, ..)| *other == expected) {
             Some((_, cores, least)) => {
                 cores.push(core.core);
@@ -300,6 +300,40 @@ fn as_expected(report: &Report) -> Vec<String> {
         format!("{} as expected: {expected}x, {each}by {by}", report.machine.names(&cores))
     };
     said.into_iter().map(line).collect()
+}
+
+/// `C0 C1: 41x or above for at least 0.8 s each, below it for the rest`: passes that name a multiplier at which little was checked.
+fn briefly(report: &Report) -> Vec<String> {
+    let mut said: Vec<(u32, Vec<u32>, f64)> = Vec::new();
+    for core in &report.cores {
+        let Some((reached, seconds)) = brief(report, core) else { continue };
+        match said.iter_mut().find(|(other, ..)| *other == reached) {
+            Some((_, cores, least)) => {
+                cores.push(core.core);
+                *least = least.min(seconds);
+            }
+            None => said.push((reached, vec![core.core], seconds)),
+        }
+    }
+    let line = |(reached, cores, least): (u32, Vec<u32>, f64)| {
+        let (at_least, each) = if cores.len() > 1 { ("at least ", " each") } else { ("", "") };
+        let least = duration(least);
+        format!(
+            "{}: {reached}x or above for {at_least}{least}{each}, below it for the rest",
+            report.machine.names(&cores)
+        )
+    };
+    said.into_iter().map(line).collect()
+}
+
+/// The multiplier that a core's pass names, and the checked seconds at it or above, if a tenth of its time or more was spent
+/// below and nothing else says so.
+pub fn brief(report: &Report, core: &CoreReport) -> Option<(u32, f64)> {
+    let reached = Tested::of(core).by_all()?;
+    let seconds = |from: u32| seconds_at(core, from..).iter().sum::<f64>();
+    let passed = core.verdict == CoreVerdict::Pass && report.ended.is_some();
+    let said = core.multiplier.expected == Some(reached);
+    (passed && !said && seconds(reached) < 0.9 * seconds(0)).then(|| (reached, seconds(reached)))
 }
 
 /// Tops that are only guessed and were never tested: no verdict hangs on them, but nothing is proven there either.

@@ -10,7 +10,7 @@ use crate::{
         CoreReport, Report, diagnosis, machine as machine_text,
         meaning::{self, short},
         tested::{Tested, any_asked},
-        text::{errors, si, verdict_of},
+        text::{brief, errors, si, verdict_of},
     },
     verdict::duration,
 };
@@ -48,7 +48,14 @@ pub fn cores(report: &Report) -> Markup {
                         @for core in &report.cores {
                             tr {
                                 th scope="row" { (short(report, core)) }
-                                td { (badge(core.verdict, &verdict_of(report, core))) @if let Some(why) = &core.reason { br; span.small { (why) } } }
+                                td {
+                                    (badge(core.verdict, &verdict_of(report, core)))
+                                    @if let Some(why) = &core.reason { br; span.small { (why) } }
+                                    @if let Some((_, seconds)) = brief(report, core) {
+                                        br;
+                                        span.small { "there or above for " (duration(seconds)) }
+                                    }
+                                }
                                 td.number.wrong[errors(core) > 0] { (errors(core)) }
                                 td { (ratio(core.multiplier.top)) }
                                 @if asked { td { (ratio(core.multiplier.expected)) } }

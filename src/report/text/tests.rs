@@ -219,6 +219,29 @@ fn what_was_expected_has_its_own_heading_and_is_said_where_it_was_met() {
 }
 
 #[test]
+fn a_pass_at_a_multiplier_that_little_was_checked_at_says_how_little() {
+    let mut report = super::super::tests::report(4, |_| vec![]);
+    shape(&mut report, 0, ("P4", 60), [60, 60], 0);
+    shape(&mut report, 1, ("P5", 60), [60, 60], 0);
+    shape(&mut report, 2, ("P6", 60), [58, 57], 0);
+    shape(&mut report, 3, ("P7", 60), [57, 57], 0);
+    // Most of their time was spent lower down; of the third core all was at 57x or above, of the fourth nine tenths.
+    for (core, seconds) in [(0, 400.0), (1, 500.0)] {
+        let lower = crate::report::tests::evidence(&[(55, "avx2", seconds)]);
+        report.cores[core].evidence.extend(lower);
+    }
+    report.cores[1].evidence[0].seconds = 10.0;
+    report.cores[3].evidence.extend(crate::report::tests::evidence(&[(55, "avx2", 4.0)]));
+    assert_eq!(reasons(&report), " P4 P5: 60x or above for at least 30 s each, below it for the rest\n");
+    report.cores[3].evidence.extend(crate::report::tests::evidence(&[(55, "scalar", 1.0)]));
+    assert!(reasons(&report).ends_with(" P7: 57x or above for 40 s, below it for the rest\n"), "{}", reasons(&report));
+    // What was expected of a core says its times itself, and a core that fails has other things to say.
+    report.cores[0].multiplier.expected = Some(60);
+    report.cores[1].verdict = CoreVerdict::Fail;
+    assert!(!reasons(&report).contains("60x or above"), "{}", reasons(&report));
+}
+
+#[test]
 fn a_core_that_was_given_up_after_it_had_passed_is_told_of() {
     let mut report = super::super::tests::report(2, |_| vec![]);
     assert_eq!(reasons(&report), "");
