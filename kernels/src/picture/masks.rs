@@ -135,7 +135,8 @@ impl Operation for PutAlpha<'_> {
 }
 
 /// Pillow's alpha composite of RGBA pixels. Sums what is rounded on the way: of each pixel the quotient that gives its weight, both
-/// halves of its bits as f64, the weight itself, and the mixtures.
+/// halves of its bits as f64, the weight itself, and the mixtures. And the pixel, whose alpha nobody sees where colours are all
+/// that is kept.
 pub(crate) struct Composite<'a> {
     pub(crate) base: &'a [u32],
     pub(crate) top: &'a [u32],
@@ -154,6 +155,7 @@ impl Operation for Composite<'_> {
             let (base_alpha, top_alpha) = (base >> 24, top >> 24);
             if top_alpha == 0 {
                 *to = base;
+                sum = sum.wrapping_add(base);
                 continue;
             }
             let alpha = 255 * top_alpha + base_alpha * (255 - top_alpha);
@@ -169,6 +171,7 @@ impl Operation for Composite<'_> {
                 pixel |= over_255(mixed) >> PRECISION << shift;
             }
             *to = pixel;
+            sum = sum.wrapping_add(pixel);
         }
         sum
     }

@@ -161,7 +161,9 @@ impl Vector for Composite<'_> {
                 sums = lanes.sum_ints(sums, counted(mixed));
                 pixel = lanes.xor(pixel, lanes.shift_left(lanes.shift_right(over_255(mixed), PRECISION), shift));
             }
-            lanes.store_ints(lanes.if_zero(top_alpha, base, pixel), to);
+            let pixel = lanes.if_zero(top_alpha, base, pixel);
+            sums = lanes.sum_ints(sums, pixel);
+            lanes.store_ints(pixel, to);
         }
         lanes.total(sums).wrapping_add(Self { base, top, to }.scalar())
     }
