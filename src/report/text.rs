@@ -302,7 +302,7 @@ fn as_expected(report: &Report) -> Vec<String> {
     said.into_iter().map(line).collect()
 }
 
-/// `C0 C1: 41x or above for at least 0.8 s each, below it for the rest`: passes that name a multiplier at which little was checked.
+/// `C0 C1: 41x or above for at least 800 ms each, below it for the rest`: passes that name a multiplier at which little was checked.
 fn briefly(report: &Report) -> Vec<String> {
     let mut said: Vec<(u32, Vec<u32>, f64)> = Vec::new();
     for core in &report.cores {
@@ -326,7 +326,7 @@ fn briefly(report: &Report) -> Vec<String> {
     said.into_iter().map(line).collect()
 }
 
-/// The multiplier that a core's pass names, and the checked seconds at it or above, if a tenth of its time or more was spent
+/// The multiplier that a core's pass names, and the checked seconds at it or above, if more than a tenth of its time was spent
 /// below and nothing else says so.
 pub fn brief(report: &Report, core: &CoreReport) -> Option<(u32, f64)> {
     let reached = Tested::of(core).by_all()?;
