@@ -91,6 +91,11 @@ fn compositing_is_the_same_for_every_pair_of_alphas() {
             .collect();
         assert!(results.iter().all(|result| *result == results[0]), "{base_alpha}");
         assert_eq!(results[0].0[0], base[0], "nothing on top leaves the base");
+        let other: Vec<u32> = base.iter().enumerate().map(|(n, pixel)| pixel ^ u32::from(n == 0) << 28).collect();
+        for token in tokens() {
+            let sum = perform(token, Composite { base: &other, top: &top, to: &mut vec![0; 256] });
+            assert_ne!(sum, results[0].1, "an alpha that only shows in itself: {}", token.isa().name());
+        }
         assert_eq!(results[0].0[255], top[255], "what is opaque hides the base");
     }
 }
