@@ -1,8 +1,6 @@
 //! At which multiplier a core was tested, by kind of work: a light one boosts higher than a heavy one, so neither speaks for the
 //! other.
 
-use std::ops::RangeBounds;
-
 use super::{CoreReport, Report};
 use crate::plan::Work;
 
@@ -60,10 +58,16 @@ pub fn any_asked(report: &Report) -> bool {
     })
 }
 
-/// Checked seconds of scalar work and of AVX2 work and wider, at those multipliers.
-pub fn seconds_at(core: &CoreReport, multipliers: impl RangeBounds<u32>) -> [f64; 2] {
+/// Checked seconds of any work, at that multiplier or above.
+pub fn seconds_from(core: &CoreReport, multiplier: u32) -> f64 {
+    let from = core.evidence.iter().filter(|part| part.multiplier.is_some_and(|at| at >= multiplier));
+    from.map(|part| part.seconds).sum()
+}
+
+/// Checked seconds of scalar work and of AVX2 work and wider, at that multiplier.
+pub fn seconds_at(core: &CoreReport, multiplier: u32) -> [f64; 2] {
     [Work::Scalar, Work::Vector].map(|work| {
-        let at = core.evidence.iter().filter(|part| part.multiplier.is_some_and(|at| multipliers.contains(&at)));
+        let at = core.evidence.iter().filter(|part| part.multiplier == Some(multiplier));
         at.filter(|part| Work::of(&part.isa) == Some(work)).map(|part| part.seconds).sum()
     })
 }

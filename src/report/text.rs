@@ -6,7 +6,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use super::{
     CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay,
-    tested::{Tested, any_asked, seconds_at},
+    tested::{Tested, any_asked, seconds_at, seconds_from},
 };
 use crate::{
     machine::format_cpu_list,
@@ -278,62 +278,60 @@ pub fn reasons_said(report: &Report) -> Vec<String> {
     said.into_iter().map(line).chain(as_expected(report)).chain(briefly(report)).collect()
 }
 
-/// `P4 P5 as expected: 60x, each by 70 s of scalar work and 3 min of AVX2 work`: the least of them.
-fn as_expected(report: &Report) -> Vec<String> {
-    let mut said: Vec<(u32, Vec<u32>, [f64; 2])> = Vec::new();
-    for core in report.cores.iter().filter(|core| core.verdict == CoreVerdict::Pass) {
-        let Some(expected) = core.multiplier.expected else { continue };
-        let seconds = seconds_at(core, expected..=expected);
-        match said.iter_mut().find(|(other, ..)| *other == expected) {
-            Some((_, cores, least)) => {
-                cores.push(core.core);
-                *least = [least[0].min(seconds[0]), least[1].min(seconds[1])];
+/// Cores of which the same is to be said, together, with what each adds to it.
+fn alike<K: PartialEq, V>(cores: impl Iterator<Item = (u32, K, V)>) -> Vec<(K, Vec<u32>, Vec<V>)> {
+    let mut said: Vec<(K, Vec<u32>, Vec<V>)> = Vec::new();
+    for (core, key, value) in cores {
+        match said.iter_mut().find(|(other, ..)| *other == key) {
+            Some((_, cores, values)) => {
+                cores.push(core);
+                values.push(value);
             }
-            None => said.push((expected, vec![core.core], seconds)),
+            None => said.push((key, vec![core], vec![value])),
         }
     }
-    let line = |(expected, cores, seconds): (u32, Vec<u32>, [f64; 2])| {
-        let kinds = [Work::Scalar, Work::Vector].into_iter().zip(seconds).filter(|&(_, seconds)| seconds > 0.0);
+    said
+}
+
+/// `P4 P5 as expected: 60x, each by 70 s of scalar work and 3 min of AVX2 work`: the least of them.
+fn as_expected(report: &Report) -> Vec<String> {
+    let passed = report.cores.iter().filter(|core| core.verdict == CoreVerdict::Pass);
+    let met = passed.filter_map(|core| {
+        let expected = core.multiplier.expected?;
+        Some((core.core, expected, seconds_at(core, expected)))
+    });
+    let line = |(expected, cores, seconds): (u32, Vec<u32>, Vec<[f64; 2]>)| {
+        let least = [0, 1].map(|work| seconds.iter().map(|seconds| seconds[work]).fold(f64::INFINITY, f64::min));
+        let kinds = [Work::Scalar, Work::Vector].into_iter().zip(least).filter(|&(_, seconds)| seconds > 0.0);
         let kinds = kinds.map(|(work, seconds)| format!("{} of {} work", duration(seconds), work.name()));
         let each = if cores.len() > 1 { "each " } else { "" };
         let by = kinds.collect::<Vec<_>>().join(" and ");
         format!("{} as expected: {expected}x, {each}by {by}", report.machine.names(&cores))
     };
-    said.into_iter().map(line).collect()
+    alike(met).into_iter().map(line).collect()
 }
 
 /// `C0 C1: 41x or above for at least 800 ms each, below it for the rest`: passes that name a multiplier at which little was checked.
 fn briefly(report: &Report) -> Vec<String> {
-    let mut said: Vec<(u32, Vec<u32>, f64)> = Vec::new();
-    for core in &report.cores {
-        let Some((reached, seconds)) = brief(report, core) else { continue };
-        match said.iter_mut().find(|(other, ..)| *other == reached) {
-            Some((_, cores, least)) => {
-                cores.push(core.core);
-                *least = least.min(seconds);
-            }
-            None => said.push((reached, vec![core.core], seconds)),
-        }
-    }
-    let line = |(reached, cores, least): (u32, Vec<u32>, f64)| {
+    let passed =
+        report.cores.iter().filter_map(|core| brief(report, core).map(|(at, seconds)| (core.core, at, seconds)));
+    let line = |(reached, cores, seconds): (u32, Vec<u32>, Vec<f64>)| {
         let (at_least, each) = if cores.len() > 1 { ("at least ", " each") } else { ("", "") };
-        let least = duration(least);
-        format!(
-            "{}: {reached}x or above for {at_least}{least}{each}, below it for the rest",
-            report.machine.names(&cores)
-        )
+        let least = duration(seconds.into_iter().fold(f64::INFINITY, f64::min));
+        let names = report.machine.names(&cores);
+        format!("{names}: {reached}x or above for {at_least}{least}{each}, below it for the rest")
     };
-    said.into_iter().map(line).collect()
+    alike(passed).into_iter().map(line).collect()
 }
 
 /// The multiplier that a core's pass names, and the checked seconds at it or above, if more than a tenth of its time was spent
 /// below and nothing else says so.
 pub fn brief(report: &Report, core: &CoreReport) -> Option<(u32, f64)> {
     let reached = Tested::of(core).by_all()?;
-    let seconds = |from: u32| seconds_at(core, from..).iter().sum::<f64>();
+    let seconds = seconds_from(core, reached);
     let passed = core.verdict == CoreVerdict::Pass && report.ended.is_some();
     let said = core.multiplier.expected == Some(reached);
-    (passed && !said && seconds(reached) < 0.9 * seconds(0)).then(|| (reached, seconds(reached)))
+    (passed && !said && seconds < 0.9 * seconds_from(core, 0)).then_some((reached, seconds))
 }
 
 /// Tops that are only guessed and were never tested: no verdict hangs on them, but nothing is proven there either.
@@ -343,23 +341,15 @@ fn untested_tops(report: &Report) -> String {
 
 /// The same, unbroken.
 pub fn untested_said(report: &Report) -> Vec<String> {
-    let mut said: Vec<(u32, Option<u32>, Vec<u32>)> = Vec::new();
-    for core in &report.cores {
-        let Some((top, highest)) = missed_top(core) else { continue };
-        let top = (top, highest);
-        match said.iter_mut().find(|(other, seen, _)| (*other, *seen) == top) {
-            Some((.., cores)) => cores.push(core.core),
-            None => said.push((top.0, top.1, vec![core.core])),
-        }
-    }
-    let line = |(top, highest, cores): (u32, Option<u32>, Vec<u32>)| {
+    let missed = report.cores.iter().filter_map(|core| missed_top(core).map(|missed| (core.core, missed, ())));
+    let line = |((top, highest), cores, _): ((u32, Option<u32>), Vec<u32>, Vec<()>)| {
         let source = report.machine.cores.iter().find(|core| core.core == cores[0]).and_then(|core| core.top_mhz);
         let trust = source.map_or("a guess", |top| top.source.trust());
         let seen =
             highest.map_or_else(|| "its clock unmeasured".to_owned(), |highest| format!("at most {highest}x seen"));
         format!("{}: {top}x untested ({trust}): {seen}", report.machine.names(&cores))
     };
-    said.into_iter().map(line).collect()
+    alike(missed).into_iter().map(line).collect()
 }
 
 pub(super) fn heat(report: &Report) -> String {
