@@ -2,10 +2,13 @@
 //! other.
 
 use super::{CoreReport, Report};
-use crate::plan::Work;
+use crate::{plan::Work, verdict::CoreVerdict};
 
 /// A multiplier seen for less than this part of the time is a blip, and says nothing for people.
 pub const BLIP: f64 = 0.01;
+
+/// A pass speaks for a core's time as a whole if this part of it was spent at the multiplier that it names, or above.
+const NEARLY_ALL: f64 = 0.9;
 
 /// The highest multipliers at which work was checked, blips left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,8 +61,18 @@ pub fn any_asked(report: &Report) -> bool {
     })
 }
 
+/// The multiplier that a core's pass names, and the checked seconds at it or above, if they are less than [`NEARLY_ALL`] of its time
+/// and nothing else says so.
+pub fn brief(report: &Report, core: &CoreReport) -> Option<(u32, f64)> {
+    let reached = Tested::of(core).by_all()?;
+    let seconds = seconds_from(core, reached);
+    let passed = core.verdict == CoreVerdict::Pass && report.ended.is_some();
+    let said = core.multiplier.expected == Some(reached);
+    (passed && !said && seconds < NEARLY_ALL * seconds_from(core, 0)).then_some((reached, seconds))
+}
+
 /// Checked seconds of any work, at that multiplier or above.
-pub fn seconds_from(core: &CoreReport, multiplier: u32) -> f64 {
+fn seconds_from(core: &CoreReport, multiplier: u32) -> f64 {
     let from = core.evidence.iter().filter(|part| part.multiplier.is_some_and(|at| at >= multiplier));
     from.map(|part| part.seconds).sum()
 }

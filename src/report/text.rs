@@ -6,7 +6,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use super::{
     CoreReport, Report, SensorReport, diagnosis, inside, meaning, replay,
-    tested::{Tested, any_asked, seconds_at, seconds_from},
+    tested::{Tested, any_asked, brief, seconds_at},
 };
 use crate::{
     machine::format_cpu_list,
@@ -322,16 +322,6 @@ fn briefly(report: &Report) -> Vec<String> {
         format!("{names}: {reached}x or above for {at_least}{least}{each}, below it for the rest")
     };
     alike(passed).into_iter().map(line).collect()
-}
-
-/// The multiplier that a core's pass names, and the checked seconds at it or above, if more than a tenth of its time was spent
-/// below and nothing else says so.
-pub fn brief(report: &Report, core: &CoreReport) -> Option<(u32, f64)> {
-    let reached = Tested::of(core).by_all()?;
-    let seconds = seconds_from(core, reached);
-    let passed = core.verdict == CoreVerdict::Pass && report.ended.is_some();
-    let said = core.multiplier.expected == Some(reached);
-    (passed && !said && seconds < 0.9 * seconds_from(core, 0)).then_some((reached, seconds))
 }
 
 /// Tops that are only guessed and were never tested: no verdict hangs on them, but nothing is proven there either.

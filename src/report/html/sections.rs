@@ -9,8 +9,8 @@ use crate::{
     report::{
         CoreReport, Report, diagnosis, machine as machine_text,
         meaning::{self, short},
-        tested::{Tested, any_asked},
-        text::{brief, errors, si, verdict_of},
+        tested::{Tested, any_asked, brief},
+        text::{errors, si, verdict_of},
     },
     verdict::duration,
 };
