@@ -68,8 +68,9 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
-            tile::{Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
+            multiply_add::{multiply_add, multiply_add_peak},
+            register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
+            tile::{Fresh, LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
         },
         isa::Token,
     };
@@ -110,6 +111,13 @@ mod vector {
         bytemuck::cast(k & 0xffff_0000 | k << 48)
     }
 
+    /// The same of a vector of pairs.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn odd_first_zmm(pairs: __m256i) -> __m512 {
+        _mm512_castsi512_ps(_mm512_rol_epi64::<48>(_mm512_cvtepu16_epi32(pairs)))
+    }
+
     macro_rules! convert {
         ($name:ident, $features:literal, $from:ty => $to:ty, $cast:ident, $and:ident, $set:ident, $shift:ident) => {
             #[inline]
@@ -131,7 +139,8 @@ mod vector {
 
     register_tile!(
         Bf16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 2, together: 4,
-        left: [f32] odd_first, samples: 1.0, [Bf16(0x3f80); 2];
+        left: [f32] odd_first, pack_line: |pairs| odd_first_zmm(load!(_mm256_loadu_si256)(pairs)),
+        samples: 1.0, [Bf16(0x3f80); 2];
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, part| convert_zmm(load!(_mm512_loadu_si512)(words), part),
         broadcast: |a: f32| _mm512_set1_ps(a),

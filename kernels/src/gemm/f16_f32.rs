@@ -64,8 +64,9 @@ mod vector {
     use crate::{
         gemm::{
             first::first,
-            register_tile::{BLOCK_BYTES, groups, load, multiply_add, multiply_add_peak, register_tile, store},
-            tile::{Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
+            multiply_add::{multiply_add, multiply_add_peak},
+            register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
+            tile::{Fresh, LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
         },
         isa::Token,
     };

@@ -59,7 +59,7 @@ mod vector {
         gemm::{
             first::first,
             register_tile::{BLOCK_BYTES, groups, load, register_tile, store},
-            tile::{Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
+            tile::{Fresh, LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
         },
         isa::Token,
     };

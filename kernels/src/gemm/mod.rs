@@ -9,6 +9,8 @@ mod f64;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod first;
 mod layout;
+#[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
+mod multiply_add;
 mod reference;
 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]
 mod register_tile;

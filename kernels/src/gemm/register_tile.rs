@@ -98,7 +98,8 @@ macro_rules! store {
 /// they are shared. What the compiler puts in between counts, so that how many are best is measured, too. `ahead` has the lines
 /// of B for so many parts later, and A's next ones, brought near: it pays where loads are few, and costs where they are many.
 /// `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are too large by
-/// where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's products and
+/// where words are raised, and `total` gives the sum of a vector's lanes in each of them. `pack_line` reads as much of a row of A as
+/// fills a cache line when it is packed, and makes that line, as the tiles of the first columns multiply. `late` makes a row's products and
 /// adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's first step of a
 /// block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
@@ -106,7 +107,8 @@ macro_rules! register_tile {
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
         $rows:literal x $vectors:literal x $lanes:literal, parts: $parts:literal, together: $together:literal,
         $(ahead: $ahead:literal,)? $(nops: $nops:literal,)?
-        left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(unchanged: $unchanged:literal,)? samples: $left_sample:expr, $right_sample:expr;
+        left: [$left:ty] $($convert:expr)?, $(pack: $pack:expr,)? $(pack_line: $pack_line:expr,)? $(unchanged: $unchanged:literal,)?
+        samples: $left_sample:expr, $right_sample:expr;
         zero: $zero:expr, load: $load:expr, store: $store:expr, $(unpack: $unpack:expr,)?
         broadcast: $broadcast:expr, $(first: $first:expr,)? $(step: $step:expr,)? $(row: $row:expr, peak: $peak:expr,)?
         $(late: $late:expr, late_peak: $late_peak:expr, add: $add:expr,)?
@@ -128,6 +130,7 @@ macro_rules! register_tile {
             };
             const UNPACKED: usize = 0 $(+ { let _ = stringify!($unpack); $parts * Self::COLS })?;
             const UNCHANGED: bool = false $(|| $unchanged)?;
+            const PACKS: bool = false $(|| { let _ = stringify!($pack_line); true })?;
             const CORRECTS: bool = false $(|| { let _ = stringify!($correct); true })?;
 
             fn pack_left(self, row: &[A], left: &mut [Self::Left]) {
@@ -168,6 +171,7 @@ macro_rules! register_tile {
                 self,
                 tiles: usize,
                 left: Left<'_, Self::Left>,
+                mut fresh: Option<Fresh<'_, A, Self::Left>>,
                 right: Right<'_, $product>,
                 unpacked: Unpacked<'_, C>,
                 mut sums: Sums<'_, C>,
@@ -176,6 +180,7 @@ macro_rules! register_tile {
                 fn down(
                     tiles: usize,
                     left: Left<'_, [$left; $parts]>,
+                    fresh: &mut Option<Fresh<'_, A, [$left; $parts]>>,
                     right: Right<'_, $product>,
                     unpacked: Unpacked<'_, C>,
                     sums: &mut Sums<'_, C>,
@@ -184,18 +189,40 @@ macro_rules! register_tile {
                         let corrected = if <$name as Tile<$product>>::CORRECTS { row * $lanes } else { 0 };
                         let sums = sums.below(row, corrected);
                         sums.prefetch($rows, $vectors * $lanes);
-                        if UNPACKS && row == 0 && unpacked.fresh {
-                            multiply::<UNPACKS>(left.below(row), right, unpacked.words, sums);
+                        let unpack = UNPACKS && row == 0 && unpacked.fresh;
+                        if PACKS && let Some(fresh) = fresh {
+                            let fresh = fresh.below(row, left.row);
+                            if unpack {
+                                packing::<UNPACKS>(left, fresh, right, unpacked.words, sums);
+                            } else {
+                                packing::<false>(left, fresh, right, unpacked.words, sums);
+                            }
+                        } else if unpack {
+                            multiply::<UNPACKS, false>(left.below(row), None, right, unpacked.words, sums);
                         } else {
-                            multiply::<false>(left.below(row), right, unpacked.words, sums);
+                            multiply::<false, false>(left.below(row), None, right, unpacked.words, sums);
                         }
                     }
                 }
                 const UNPACKS: bool = <$name as Tile<$product>>::UNPACKED > 0;
+                const PACKS: bool = <$name as Tile<$product>>::PACKS;
+                // Apart, so that the others keep their registers.
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn packing<const UNPACK: bool>(
+                    left: Left<'_, [$left; $parts]>,
+                    fresh: Fresh<'_, A, [$left; $parts]>,
+                    right: Right<'_, $product>,
+                    unpacked: &mut [C],
+                    sums: Sums<'_, C>,
+                ) {
+                    multiply::<UNPACK, PACKS>(left, Some(fresh), right, unpacked, sums);
+                }
                 #[inline]
                 #[target_feature(enable = $features)]
-                fn multiply<const UNPACK: bool>(
+                fn multiply<const UNPACK: bool, const PACK: bool>(
                     left: Left<'_, [$left; $parts]>,
+                    mut fresh: Option<Fresh<'_, A, [$left; $parts]>>,
                     right: Right<'_, $product>,
                     unpacked: &mut [C],
                     sums: Sums<'_, C>,
@@ -211,7 +238,21 @@ macro_rules! register_tile {
                         Some(start) => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
                         None => (sums.as_ptr(), stride, $lanes),
                     };
-                    assert!(left.reaches($rows));
+                    // Steps of a packed cache line, and those that it packs.
+                    const OF_LINE: usize = LINE / size_of::<[$left; $parts]>();
+                    let in_lines = fresh.as_ref().map_or(0, |fresh| fresh.steps);
+                    let lines = match &mut fresh {
+                        None => {
+                            assert!(left.reaches($rows));
+                            left.words.as_ptr()
+                        }
+                        Some(Fresh { a, row, packed, .. }) => {
+                            assert!(PACK && FIRST == 0 && left.runs == 1 && in_lines % OF_LINE == 0 && in_lines <= left.steps);
+                            assert!(($rows - 1) * *row + in_lines * <$product>::GROUP <= a.len());
+                            assert!(($rows - 1) * left.row + left.steps <= packed.len());
+                            packed.as_mut_ptr().cast_const()
+                        }
+                    };
                     assert!(($rows - 1) * stride + COLS <= sums.len() && left.runs * left.steps == right.steps);
                     assert!(left.steps >= FIRST);
                     // SAFETY: within `sums` or `start`, as asserted.
@@ -259,13 +300,13 @@ macro_rules! register_tile {
                         advance!(1);
                         for row in 0..$rows {
                             // SAFETY: within the packed lines, as checked.
-                            let a = $broadcast(unsafe { *left.words.as_ptr().add(row * left.row).cast() });
+                            let a = $broadcast(unsafe { *lines.add(row * left.row).cast() });
                             acc[row] = $first(core::array::from_fn(|vector| from(row, vector)), a, b);
                         }
                     )?
                     for run in 0..left.runs {
                         let done = if run == 0 { FIRST } else { 0 };
-                        let group = |group: usize| left.words.as_ptr().wrapping_add(run * left.run + group * APART * left.row);
+                        let group = |group: usize| lines.wrapping_add(run * left.run + group * APART * left.row);
                         let mut rows: [*const $left; $rows / APART] =
                             core::array::from_fn(|at| group(at).cast::<$left>().wrapping_add(done));
                         macro_rules! passes {
@@ -313,7 +354,39 @@ macro_rules! register_tile {
                                 }
                             };
                         }
-                        let parts = (left.steps - done) * $parts;
+                        $(
+                            const { assert!(OF_LINE * $parts % $together == 0) };
+                            if let Some(Fresh { a, row, .. }) = &fresh {
+                                // The lines of all rows that begin at a step.
+                                macro_rules! pack {
+                                    ($from:expr) => {
+                                        for number in 0..$rows {
+                                            // SAFETY: within `a` and the packed lines, as asserted.
+                                            let (from, to) = unsafe {
+                                                let from = a.as_ptr().add(number * row + $from * <$product>::GROUP);
+                                                (from, lines.add(number * left.row + $from).cast_mut())
+                                            };
+                                            $store(to.cast(), $pack_line(from.cast()));
+                                        }
+                                    };
+                                }
+                                if in_lines > 0 {
+                                    pack!(0);
+                                }
+                                for next in (OF_LINE..=in_lines).step_by(OF_LINE) {
+                                    // A line ahead of what reads it.
+                                    if next < in_lines {
+                                        pack!(next);
+                                    }
+                                    if UNPACK {
+                                        passes!(OF_LINE, $parts);
+                                    } else {
+                                        passes!(OF_LINE * $parts / $together, $together);
+                                    }
+                                }
+                            }
+                        )?
+                        let parts = (left.steps - done - in_lines) * $parts;
                         if UNPACK {
                             passes!(parts / $parts, $parts);
                         } else {
@@ -344,7 +417,7 @@ macro_rules! register_tile {
                     }
                 }
                 // SAFETY: the token proves that this CPU and OS have the instruction set.
-                unsafe { down(tiles, left, right, unpacked, &mut sums) }
+                unsafe { down(tiles, left, &mut fresh, right, unpacked, &mut sums) }
             }
 
             fn peak(self, steps: u64) -> u64 {
@@ -399,115 +472,3 @@ macro_rules! register_tile {
     };
 }
 pub(super) use {load, register_tile, store};
-
-/// A row of a tile of two vectors by a multiplication and an addition each: first both products and then both sums, since units
-/// that can do either are else taken by additions. Left to itself the compiler regroups sums until they fit in no register. A is
-/// broadcast here, by the instruction of its own type: another is slower.
-macro_rules! multiply_add {
-    (xmm) => {
-        multiply_add!(
-            xmm_reg, __m128i, "movd {a}, dword ptr [{p} + {i}]", "pshufd {a}, {a}, 0",
-            "movdqa {t}, {a}", "pmaddwd {t}, {b}", "pmaddwd {a}, {c}", "paddd {s}, {t}", "paddd {u}, {a}"
-        )
-    };
-    (ps) => {
-        multiply_add!(
-            xmm_reg, __m128, "movss {a}, dword ptr [{p} + {i}]", "shufps {a}, {a}, 0",
-            "movaps {t}, {a}", "mulps {t}, {b}", "mulps {a}, {c}", "addps {s}, {t}", "addps {u}, {a}"
-        )
-    };
-    (ymm) => { multiply_add!(ymm_reg, __m256i) };
-    ($class:ident, $vector:ty) => {
-        multiply_add!(
-            $class, $vector, "vpbroadcastd {a}, dword ptr [{p} + {i}]",
-            "vpmaddwd {t}, {a}, {b}", "vpmaddwd {a}, {a}, {c}", "vpaddd {s}, {s}, {t}", "vpaddd {u}, {u}, {a}"
-        )
-    };
-    ($class:ident, $vector:ty, $($line:literal),+) => {
-        |[mut s, mut u]: [$vector; 2], (row, below): (*const _, usize), [b, c]: [$vector; 2]| {
-            // SAFETY: the caller points to a number of its row, and has the instruction set.
-            unsafe {
-                core::arch::asm!(
-                    $($line,)+
-                    p = in(reg) row, i = in(reg) below, s = inout($class) s, u = inout($class) u, b = in($class) b, c = in($class) c,
-                    a = out($class) _, t = out($class) _, options(pure, readonly, nostack, preserves_flags),
-                );
-            }
-            [s, u]
-        }
-    };
-}
-/// The same on registers alone.
-macro_rules! multiply_add_peak {
-    (xmm) => {
-        multiply_add_peak!(
-            xmm_reg, __m128i,
-            "movdqa {t}, {a}", "pmaddwd {t}, {b}", "movdqa {v}, {a}", "pmaddwd {v}, {b}", "paddd {s}, {t}", "paddd {u}, {v}"
-        )
-    };
-    (ps) => {
-        multiply_add_peak!(
-            xmm_reg, __m128,
-            "movaps {t}, {a}", "mulps {t}, {b}", "movaps {v}, {a}", "mulps {v}, {b}", "addps {s}, {t}", "addps {u}, {v}"
-        )
-    };
-    (ymm) => { multiply_add_peak!(ymm_reg, __m256i) };
-    ($class:ident, $vector:ty) => {
-        multiply_add_peak!(
-            $class, $vector,
-            "vpmaddwd {t}, {a}, {b}", "vpmaddwd {v}, {a}, {b}", "vpaddd {s}, {s}, {t}", "vpaddd {u}, {u}, {v}"
-        )
-    };
-    ($class:ident, $vector:ty, $($line:literal),+) => {
-        |[mut s, mut u]: [$vector; 2], a: $vector, [b, _]: [$vector; 2]| {
-            // SAFETY: registers only, and the caller has the instruction set.
-            unsafe {
-                core::arch::asm!(
-                    $($line,)+
-                    s = inout($class) s, u = inout($class) u, a = in($class) a, b = in($class) b,
-                    t = out($class) _, v = out($class) _, options(pure, nomem, nostack, preserves_flags),
-                );
-            }
-            [s, u]
-        }
-    };
-}
-/// The same of 512 bits, whose sums come late: a row's products are added when those of all other rows have been made, and so
-/// seldom take a unit that products wait for. At once, the units are shared in one of two ways by chance, both of them slower.
-macro_rules! multiply_add_late {
-    () => {
-        |([mut s, mut u], [v, w]): ([__m512i; 2], [__m512i; 2]), (row, below): (*const _, usize), [b, c]: [__m512i; 2]| {
-            let (first, second);
-            // SAFETY: the caller points to a number of its row, and has the instruction set.
-            unsafe {
-                core::arch::asm!(
-                    "vpbroadcastd {a}, dword ptr [{p} + {i}]",
-                    "vpmaddwd {t}, {a}, {b}", "vpmaddwd {a}, {a}, {c}", "vpaddd {s}, {s}, {v}", "vpaddd {u}, {u}, {w}",
-                    p = in(reg) row, i = in(reg) below, s = inout(zmm_reg) s, u = inout(zmm_reg) u, v = in(zmm_reg) v,
-                    w = in(zmm_reg) w, b = in(zmm_reg) b, c = in(zmm_reg) c, t = out(zmm_reg) first, a = out(zmm_reg) second,
-                    options(pure, readonly, nostack, preserves_flags),
-                );
-            }
-            ([s, u], [first, second])
-        }
-    };
-}
-/// The same on registers alone.
-macro_rules! multiply_add_late_peak {
-    () => {
-        |([mut s, mut u], [v, w]): ([__m512i; 2], [__m512i; 2]), a: __m512i, [b, c]: [__m512i; 2]| {
-            let (first, second);
-            // SAFETY: registers only, and the caller has the instruction set.
-            unsafe {
-                core::arch::asm!(
-                    "vpmaddwd {t}, {a}, {b}", "vpmaddwd {x}, {a}, {c}", "vpaddd {s}, {s}, {v}", "vpaddd {u}, {u}, {w}",
-                    s = inout(zmm_reg) s, u = inout(zmm_reg) u, v = in(zmm_reg) v, w = in(zmm_reg) w, a = in(zmm_reg) a,
-                    b = in(zmm_reg) b, c = in(zmm_reg) c, t = out(zmm_reg) first, x = out(zmm_reg) second,
-                    options(pure, nomem, nostack, preserves_flags),
-                );
-            }
-            ([s, u], [first, second])
-        }
-    };
-}
-pub(super) use {multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak};

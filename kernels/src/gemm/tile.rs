@@ -38,15 +38,19 @@ pub(crate) trait Tile<P: Product>: Copy {
     const CORRECTS: bool;
     /// Whether A packed is A as it is, where lines are whole words.
     const UNCHANGED: bool;
+    /// Whether it can pack A as it multiplies.
+    const PACKS: bool;
     /// Packs consecutive k of one row.
     fn pack_left(self, row: &[P::A], left: &mut [Self::Left]);
     /// Takes off the start of a row's sums what this run of the row makes them too large by.
     fn correct(self, run: &[P::A], start: &mut [P::C]);
     /// Adds the products of all steps, in order, to the sums, and stores them; so does it with all these tiles, one below the other.
+    /// Packs A meanwhile, if it is fresh; `left` says then only how it will lie.
     fn multiply(
         self,
         tiles: usize,
         left: Left<'_, Self::Left>,
+        fresh: Option<Fresh<'_, P::A, Self::Left>>,
         right: Right<'_, P>,
         unpacked: Unpacked<'_, P::C>,
         sums: Sums<'_, P::C>,
@@ -80,6 +84,31 @@ impl<T> Left<'_, T> {
     #[inline(always)]
     pub(super) fn reaches(&self, rows: usize) -> bool {
         self.runs > 0 && (rows - 1) * self.row + (self.runs - 1) * self.run + self.steps <= self.words.len()
+    }
+}
+
+/// Rows of A that a tile is to pack as it multiplies: stores wait for lines of the cache, and there is work meanwhile.
+pub(crate) struct Fresh<'a, A, T> {
+    /// A from the tile's first row and the block's first k on.
+    pub(super) a: &'a [A],
+    /// From a row of A to the next.
+    pub(super) row: usize,
+    /// Where it is to lie packed, from the tile's first row and the block's first step on.
+    pub(super) packed: &'a mut [T],
+    /// How many steps, from the block's first on, which fill whole lines; what is left is packed already.
+    pub(super) steps: usize,
+}
+
+impl<A, T> Fresh<'_, A, T> {
+    /// The same from that row on, when it is so far from a packed row to the next.
+    #[inline(always)]
+    pub(super) fn below(&mut self, row: usize, packed_row: usize) -> Fresh<'_, A, T> {
+        Fresh {
+            a: &self.a[row * self.row..],
+            packed: &mut self.packed[row * packed_row..],
+            steps: self.steps,
+            row: self.row,
+        }
     }
 }
 
@@ -234,6 +263,10 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
         };
         let start: &mut [P::C] = scratch.start.room_for((T::ROWS + if T::CORRECTS { m } else { 0 }) * T::LANES);
         start.fill(P::C::zeroed());
+        // Tiles of the first columns pack what they have whole of, the driver the rest.
+        let fuse = T::PACKS && by_block && band == m && as_is.is_empty() && n >= T::COLS;
+        let of_line = LINE / size_of::<T::Left>();
+        let fused_rows = if fuse { m / T::ROWS * T::ROWS } else { 0 };
         let unpacked: &mut [P::C] = scratch.unpacked.room_for(T::UNPACKED * T::BLOCK);
         let edge: &mut [P::C] = scratch.edge.room_for(T::ROWS * T::COLS);
         let blocks =
@@ -243,19 +276,24 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
             let steps = block.min(run_steps - from);
             let first = (run, from) == (0, 0);
             let packed_from = if by_block { from } else { 0 };
+            // Of whole groups of k, what fills lines.
+            let in_lines = steps.min(line / P::GROUP - packed_from) / of_line * of_line;
             if by_block || first {
                 self.stage.store(STAGE_PACK, Relaxed);
                 let words = packed_words.min(line.div_ceil(P::GROUP) - packed_from);
-                let ks = packed_from * P::GROUP..((packed_from + words) * P::GROUP).min(line);
-                for (line, left) in a.a.chunks_exact(line).zip(left.chunks_exact_mut(packed_line)).skip(first_packed) {
-                    tile.pack_left(&line[ks.clone()], &mut left[..words]);
+                let end = ((packed_from + words) * P::GROUP).min(line);
+                for (row, (line, left)) in
+                    a.a.chunks_exact(line).zip(left.chunks_exact_mut(packed_line)).enumerate().skip(first_packed)
+                {
+                    let done = if row < fused_rows { in_lines } else { 0 };
+                    tile.pack_left(&line[(packed_from + done) * P::GROUP..end], &mut left[done..words]);
                 }
                 self.stage.store(STAGE_MULTIPLY, Relaxed);
             }
             for col in (0..n).step_by(T::COLS) {
                 let width = T::COLS.min(n - col);
                 let right = right(col, run * run_steps + from, runs * steps);
-                let mut fresh = true;
+                let mut first_tile = true;
                 for band_row in (0..m).step_by(band) {
                     let mut row = band_row;
                     while row < band_row + band {
@@ -269,9 +307,16 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                                 .unwrap_or_default();
                             Left { words, row: next_row(line), run: line, runs, steps }
                         };
-                        let left = Some(view(as_is, line / P::GROUP, from))
-                            .filter(|left| left.reaches(tiles * T::ROWS))
-                            .unwrap_or_else(|| view(left, packed_line, from - packed_from));
+                        let (left, fresh) = if fuse && col == 0 && whole > 0 {
+                            let a = &a.a[row * line + from * P::GROUP..];
+                            let fresh = Fresh { a, row: line, packed: &mut left[row * packed_line..], steps: in_lines };
+                            (Left { words: &[], row: packed_line, run: packed_line, runs, steps }, Some(fresh))
+                        } else {
+                            let left = Some(view(as_is, line / P::GROUP, from))
+                                .filter(|left| left.reaches(tiles * T::ROWS))
+                                .unwrap_or_else(|| view(left, packed_line, from - packed_from));
+                            (left, None)
+                        };
                         let start = &mut start[if T::CORRECTS { row * T::LANES } else { 0 }..];
                         if T::CORRECTS && first && col == 0 {
                             for (row, start) in (row..row + inside).zip(start.chunks_exact_mut(T::LANES)) {
@@ -280,16 +325,16 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                         }
                         let start = first.then_some(&*start);
                         let sums = &mut c[row * n + col..];
-                        let unpacked = Unpacked { words: unpacked, fresh: mem::take(&mut fresh) };
+                        let unpacked = Unpacked { words: unpacked, fresh: mem::take(&mut first_tile) };
                         if whole > 0 {
-                            tile.multiply(whole, left, right, unpacked, Sums { sums, stride: n, start });
+                            tile.multiply(whole, left, fresh, right, unpacked, Sums { sums, stride: n, start });
                         } else {
                             // What of this tile lies outside of C is computed and not kept.
                             let rows = |n: usize| n * T::COLS..n * T::COLS + width;
                             if !first {
                                 (0..inside).for_each(|r| edge[rows(r)].copy_from_slice(&sums[r * n..][..width]));
                             }
-                            tile.multiply(1, left, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
+                            tile.multiply(1, left, None, right, unpacked, Sums { sums: edge, stride: T::COLS, start });
                             (0..inside).for_each(|r| sums[r * n..][..width].copy_from_slice(&edge[rows(r)]));
                         }
                         row += inside;

@@ -88,11 +88,9 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
-            register_tile::{
-                BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
-                register_tile, store, to_upper_halves, widen,
-            },
-            tile::{Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
+            multiply_add::{multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak},
+            register_tile::{BLOCK_BYTES, groups, load, register_tile, store, to_upper_halves, widen},
+            tile::{Fresh, LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile},
         },
         isa::Token,
     };

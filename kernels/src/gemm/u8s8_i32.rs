@@ -71,11 +71,12 @@ mod vector {
     use super::*;
     use crate::{
         gemm::{
+            multiply_add::{multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak},
             register_tile::{
-                BLOCK_BYTES, groups, load, multiply_add, multiply_add_late, multiply_add_late_peak, multiply_add_peak,
-                register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store, widen,
+                BLOCK_BYTES, groups, load, register_tile, sign_extend_xmm, sign_extend_ymm, sign_extend_zmm, store,
+                widen,
             },
-            tile::{LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile, prefetch},
+            tile::{Fresh, LINE, Left, Right, Sums, Tile, Tiles, Unpacked, UseTile, prefetch},
         },
         isa::Token,
     };
