@@ -1,9 +1,9 @@
 //! The blocked driver of all products.
 //!
-//! A is read where it lies, or packed where its numbers have to be converted, at once or by the tiles of the first columns as they multiply; B is kept in panels already. k is cut into
-//! blocks: all rows pass by one tile's part of B in a block, which the first of them unpack where it has to be converted. Sums
-//! are carried in C from one block to the next, so each element is one chain in ascending k whatever the tile or the block. A
-//! step takes as many k as B keeps in a word, and may multiply them in parts.
+//! A is read where it lies, or packed where its numbers have to be converted, before or by the tiles of the first columns as they
+//! multiply; B is kept in panels already. k is cut into blocks: all rows pass by one tile's part of B in a block, which the first
+//! of them unpack where it has to be converted. Sums are carried in C from one block to the next, so each element is one chain in
+//! ascending k whatever the tile or the block. A step takes as many k as B keeps in a word, and may multiply them in parts.
 
 use core::{
     arch::x86_64::*,
