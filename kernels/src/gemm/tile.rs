@@ -263,7 +263,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
         };
         let start: &mut [P::C] = scratch.start.room_for((T::ROWS + if T::CORRECTS { m } else { 0 }) * T::LANES);
         start.fill(P::C::zeroed());
-        // Tiles of the first columns pack what they have whole of, the driver the rest.
+        // Whole tiles of the first columns pack whole lines of their rows; what is left is packed before.
         let fuse = T::PACKS && by_block && band == m && as_is.is_empty() && n >= T::COLS;
         let of_line = LINE / size_of::<T::Left>();
         let fused_rows = if fuse { m / T::ROWS * T::ROWS } else { 0 };
