@@ -248,9 +248,16 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
         let (block_runs, block) = block_of(runs, run_steps, most.min(T::BLOCK), DRILL);
         let packed_words = if by_block { block } else { line.div_ceil(P::GROUP) };
         let packed_line = apart::<T::Left>(packed_words);
+        let packed = lines * packed_line;
+        // Where A is read as it lies, only the tiles that reach beyond it read what is packed.
+        let read_packed = match band % T::ROWS {
+            _ if as_is.is_empty() => lines,
+            0 => 0,
+            left_over if by_block => left_over,
+            _ => T::ROWS + runs,
+        };
+        let first_packed = lines.saturating_sub(read_packed);
         // The last tiles may have more rows than are left.
-        let (packed, first_packed) =
-            (lines * packed_line, if as_is.is_empty() { 0 } else { lines.saturating_sub(T::ROWS + runs) });
         let left: &mut [T::Left] = scratch.left.room_for(packed + T::ROWS * next_row(packed_line));
         if !band.is_multiple_of(T::ROWS) {
             left[packed..].fill(T::Left::zeroed());
