@@ -1,17 +1,20 @@
 //! Random numbers that are the same on every machine.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng {
+    state: u64,
+    filled: u64,
+}
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, filled: 0 }
     }
 
     #[inline]
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -25,10 +28,19 @@ impl Rng {
     /// Fills with random bytes.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         let (words, rest) = bytes.as_chunks_mut::<8>();
+        let mut filled = self.filled;
         for word in words {
-            *word = self.next().to_le_bytes();
+            let drawn = self.next();
+            filled = filled.wrapping_add(drawn);
+            *word = drawn.to_le_bytes();
         }
-        let last = self.next().to_le_bytes();
-        rest.copy_from_slice(&last[..rest.len()]);
+        let last = self.next();
+        rest.copy_from_slice(&last.to_le_bytes()[..rest.len()]);
+        self.filled = filled.wrapping_add(last);
+    }
+
+    /// The sum of what buffers were filled from. Who makes numbers of it drops some of its bits, and what was wrong there.
+    pub(crate) fn filled(&self) -> u64 {
+        self.filled
     }
 }

@@ -287,13 +287,15 @@ pub(crate) struct GemmJob<W: Work> {
     pub(crate) b: Buffer<<W::Product as Product>::B>,
     pub(crate) c: Buffer<<W::Product as Product>::C>,
     reference: Buffer<<W::Product as Product>::C>,
+    /// The sum of what A and B were made of.
+    filled: u64,
     scratch: Workspace,
 }
 
 impl<W: Work> Default for GemmJob<W> {
     fn default() -> Self {
         let (layout, a, b, c, reference) = Default::default();
-        Self { layout, a, b, c, reference, scratch: Workspace::default() }
+        Self { layout, a, b, c, reference, filled: 0, scratch: Workspace::default() }
     }
 }
 
@@ -306,6 +308,7 @@ impl<W: Work> GemmJob<W> {
         self.b.resize(shape.n.next_multiple_of(W::Product::PANEL) * shape.k.div_ceil(W::Product::GROUP));
         self.c.renew(shape.m * shape.n);
         W::Product::fill(rng, shape, &mut self.a, &mut self.b);
+        self.filled = rng.filled();
     }
 
     fn digest(&self, buffers: &[&[u8]]) -> u64 {
@@ -336,6 +339,7 @@ impl<W: Work> Job for GemmJob<W> {
     fn hand_over(&mut self, see: &mut dyn FnMut(&mut [u8])) {
         see(bytemuck::cast_slice_mut(&mut self.a));
         see(bytemuck::cast_slice_mut(&mut self.b));
+        see(bytemuck::bytes_of_mut(&mut self.filled));
     }
 
     fn run(&mut self, token: Token, stage: &AtomicU64, fault: Option<Fault>) {
@@ -353,7 +357,7 @@ impl<W: Work> Job for GemmJob<W> {
     }
 
     fn input_digest(&self) -> u64 {
-        self.digest(&[bytemuck::cast_slice(&self.a), bytemuck::cast_slice(&self.b)])
+        self.digest(&[bytemuck::cast_slice(&self.a), bytemuck::cast_slice(&self.b), bytemuck::bytes_of(&self.filled)])
     }
 
     fn output_digest(&self) -> u64 {
