@@ -44,3 +44,25 @@ impl Rng {
         self.filled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{vec, vec::Vec};
+
+    use super::*;
+
+    #[test]
+    fn what_is_filled_is_what_is_drawn_and_summed() {
+        let (mut rng, mut one_by_one) = (Rng::new(5), Rng::new(5));
+        let mut sum = 0u64;
+        // The last word is drawn even where nothing of it is kept.
+        for len in [0, 5, 8, 800, 803] {
+            let mut bytes = vec![0; len];
+            rng.fill(&mut bytes);
+            let drawn: Vec<u64> = (0..=len / 8).map(|_| one_by_one.next()).collect();
+            assert_eq!(bytes, bytemuck::cast_slice::<u64, u8>(&drawn)[..len]);
+            sum = drawn.iter().fold(sum, |sum, word| sum.wrapping_add(*word));
+            assert_eq!(rng.filled(), sum);
+        }
+    }
+}
