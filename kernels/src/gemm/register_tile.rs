@@ -189,7 +189,7 @@ macro_rules! register_tile {
                         let corrected = if <$name as Tile<$product>>::CORRECTS { row * $lanes } else { 0 };
                         let sums = sums.below(row, corrected);
                         sums.prefetch($rows, $vectors * $lanes);
-                        let unpack = UNPACKS && row == 0 && unpacked.fresh;
+                        let unpack = UNPACKS && row == 0 && unpacked.by_first;
                         if PACKS && let Some(fresh) = fresh {
                             let fresh = fresh.below(row, left.row);
                             if unpack {
@@ -356,15 +356,15 @@ macro_rules! register_tile {
                         }
                         $(
                             const { assert!(FIRST == 0 && $lanes * size_of::<C>() == LINE && OF_LINE * $parts % $together == 0) };
-                            if let Some(Fresh { a, row, .. }) = &fresh {
+                            if let Some(Fresh { a, row: a_row, .. }) = &fresh {
                                 // The lines of all rows that begin at a step.
                                 macro_rules! pack {
-                                    ($from:expr) => {
+                                    ($at:expr) => {
                                         for number in 0..$rows {
                                             // SAFETY: both begin, and a line's steps further end, within `a` and the packed lines, as asserted.
                                             let (from, to) = unsafe {
-                                                let from = a.as_ptr().add(number * row + $from * <$product>::GROUP);
-                                                (from, lines.add(number * left.row + $from).cast_mut())
+                                                let from = a.as_ptr().add(number * a_row + $at * <$product>::GROUP);
+                                                (from, lines.add(number * left.row + $at).cast_mut())
                                             };
                                             $store(to.cast(), $pack_line(from.cast()));
                                         }

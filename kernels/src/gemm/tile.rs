@@ -87,7 +87,7 @@ impl<T> Left<'_, T> {
     }
 }
 
-/// Rows of A that a tile is to pack as it multiplies: stores wait for lines of the cache, and there is work meanwhile.
+/// Rows of A that a tile is to pack as it multiplies, for the reason that B is unpacked then.
 pub(crate) struct Fresh<'a, A, T> {
     /// A from the tile's first row and the block's first k on.
     pub(super) a: &'a [A],
@@ -180,8 +180,9 @@ impl<P: Product> Right<'_, P> {
 /// What the words of a tile's columns are converted to: `[step][part][column]`.
 pub(crate) struct Unpacked<'a, C> {
     pub(super) words: &'a mut [C],
-    /// Whether the first tile is to fill it, as it multiplies: stores wait for lines of the cache, and there is work meanwhile.
-    pub(super) fresh: bool,
+    /// Whether the first of these tiles is to fill it, as it multiplies: stores wait for lines of the cache, and there is work
+    /// meanwhile.
+    pub(super) by_first: bool,
 }
 
 /// A product whose tiles can be chosen by token.
@@ -332,7 +333,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
                         }
                         let start = first.then_some(&*start);
                         let sums = &mut c[row * n + col..];
-                        let unpacked = Unpacked { words: unpacked, fresh: mem::take(&mut first_tile) };
+                        let unpacked = Unpacked { words: unpacked, by_first: mem::take(&mut first_tile) };
                         if whole > 0 {
                             tile.multiply(whole, left, fresh, right, unpacked, Sums { sums, stride: n, start });
                         } else {
