@@ -97,11 +97,11 @@ macro_rules! store {
 /// the loop, from the beginning of a cache line on: with few units to choose from, where in a line it begins decides how well
 /// they are shared. What the compiler puts in between counts, so that how many are best is measured, too. `ahead` has the lines
 /// of B for so many parts later, and A's next ones, brought near: it pays where loads are few, and costs where they are many.
-/// `pack_line` reads as much of a row of A as fills a cache line when it is packed, and no more, and makes that line, as the tiles of
-/// the first columns multiply. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what the sums are
-/// too large by where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a row's
-/// products and adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's first
-/// step of a block, which reads what the sums start from; a tile that has it is of one part.
+/// `pack_line` reads as much of a row of A as fills a cache line when it is packed, and no more, and makes that line, as the tiles
+/// of the first columns multiply. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what
+/// the sums are too large by where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a
+/// row's products and adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's
+/// first step of a block, which reads what the sums start from; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
@@ -361,7 +361,8 @@ macro_rules! register_tile {
                                 macro_rules! pack {
                                     ($at:expr) => {
                                         for number in 0..$rows {
-                                            // SAFETY: both begin, and a line's steps further end, within `a` and the packed lines, as asserted.
+                                            // SAFETY: both begin, and a line's steps further end, within `a` and the packed
+                                            // lines, as asserted.
                                             let (from, to) = unsafe {
                                                 let from = a.as_ptr().add(number * a_row + $at * <$product>::GROUP);
                                                 (from, lines.add(number * left.row + $at).cast_mut())
