@@ -121,12 +121,12 @@ fn resident_kb(pid: u32) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.split_whitespace().next()?.parse().ok()
 }
 
-#[test]
-fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
+/// The most that the worker of such a run had, and the least after that.
+fn most_and_least_kb(seconds: &str) -> (u64, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let core = crate::common::testable_cores()[0].to_string();
     let mut run = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"))
-        .args(["run", "--for", "3s", "--cores", &core, "--loads", "solo"])
+        .args(["run", "--for", seconds, "--cores", &core, "--loads", "solo"])
         .args(["--kernels", "webui-*,registers-*"])
         .env("XDG_STATE_HOME", folder.path())
         .stdout(Stdio::null())
@@ -140,6 +140,14 @@ fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
         }
         thread::sleep(Duration::from_millis(20));
     }
+    (most, least)
+}
+
+#[test]
+fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
+    // On a slow machine a short run may be over before the second kernel begins.
+    let runs = ["3s", "12s", "48s"].map(|seconds| move || most_and_least_kb(seconds));
+    let mut seen = runs.iter().map(|run| run());
     // The registers take none, but are not the last on a busy machine; what the allocator keeps is its own business.
-    assert!(least < most / 10 * 9, "{least} kB of {most} kB");
+    assert!(seen.any(|(most, least)| least < most / 10 * 9), "no run of up to 48 s gave memory back");
 }
