@@ -138,6 +138,8 @@ pub fn run(options: &Options, pictures: Vec<Picture>) -> u8 {
 
 fn start(options: &Options, pictures: Vec<Picture>, outbox: &Arc<Outbox>) -> io::Result<Vec<Sender<Box<Order>>>> {
     crash::install()?;
+    #[cfg(target_os = "linux")]
+    platform::take_large_memory_fresh();
     tell_panics(outbox);
     // Before there are lanes, which have it from this thread.
     if let Err(error) = options.priority.apply() {
