@@ -17,6 +17,7 @@ mod digest;
 mod fused;
 mod gemm;
 mod goldens;
+pub mod held;
 mod isa;
 mod kernel;
 mod memory;

@@ -73,6 +73,9 @@ pub fn drill(args: DrillArgs) -> Result<u8, CliError> {
     let loads = selection::loads(args.loads.as_deref(), default, (&machine, &cores), &chosen)?;
     let strikes_in = args.loads.iter().flat_map(|_| loads.iter().copied().map(Load::name).map(str::to_owned)).collect();
     let beside = beside(&args, &machine, core)?;
+    if args.fault == Fault::MiscomputeClock && !oddcore_kernels::chain::KNOWN_CYCLES {
+        return Err(CliError::Usage("--fault miscompute-clock: nothing here measures the clock".into()));
+    }
     match args.above {
         None if args.fault == Fault::AboveClock => {
             return Err(CliError::Usage("--fault above-clock: say which clock, like --above 5800".into()));

@@ -1,6 +1,8 @@
 //! A core's clock without privileges: chains of dependent operations of known latency, timed (domain knowledge, "Reading
 //! the machine"). `add` and `xor` of registers take one cycle each everywhere we know; `imul` three to five. A reading
-//! counts only if the ratio of the two is a whole number within 2 %.
+//! counts only if the ratio of the two is a whole number within 2 %. What the chains come to is known: another result is a slip.
+
+use std::cell::Cell;
 
 use oddcore_kernels::{
     Token,
@@ -10,13 +12,20 @@ use oddcore_kernels::{
     },
 };
 
-use super::clock_model;
+use super::{
+    clock_model,
+    slip::{self, Slip},
+};
 use crate::platform;
 
+/// What the chains begin with.
+const B: u64 = 0x9e37_79b9;
+const C: u64 = 0x85eb_ca6b;
 /// add/xor pairs in a window: 24,000 cycles, 4 µs at 6 GHz, 24 µs at 1 GHz.
 const PAIRS: u64 = 12_000;
 /// imuls in a window.
 const IMULS: u64 = 6_000;
+const WINDOW: Span = Span::of(PAIRS, IMULS);
 /// Windows of multiply-adds alone, beside as many of the chain.
 const WINDOWS_OF_PRODUCTS: usize = 25;
 /// The most windows of each chain; the best counts, because anything that disturbs makes a window longer. Two that agree
@@ -32,7 +41,35 @@ const CLOSE: f64 = 0.005;
 /// No core is faster, liquid helium and all: the time was told wrongly.
 pub const FASTEST_MHZ: f64 = 12_000.0;
 /// A short run before the windows: code and clock are then at hand.
-const WARM_UP: u64 = 160;
+const WARM_UP: Span = Span::of(240, 240);
+
+/// How long both chains are, and what they come to, alone and beside vector work.
+struct Span {
+    pairs: u64,
+    imuls: u64,
+    add_xor: beside::Answer,
+    imul: beside::Answer,
+}
+
+impl Span {
+    /// A whole number of rounds of each loop.
+    const fn of(pairs: u64, imuls: u64) -> Self {
+        assert!(pairs.is_multiple_of(16) && pairs.is_multiple_of(ROUND_PAIRS), "whole rounds");
+        assert!(imuls.is_multiple_of(16) && imuls.is_multiple_of(ROUND_IMULS), "whole rounds");
+        Self {
+            pairs,
+            imuls,
+            add_xor: beside::Answer {
+                chain: chain::add_xor_expected(pairs, B, C),
+                lanes: [beside::add_xor_lanes(pairs / ROUND_PAIRS); 16],
+            },
+            imul: beside::Answer {
+                chain: chain::imul_expected(imuls, B),
+                lanes: [beside::imul_lanes(imuls / ROUND_IMULS); 16],
+            },
+        }
+    }
+}
 
 /// Best times of the two chains.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +82,22 @@ pub struct Windows {
 
 impl Windows {
     /// One of each.
-    fn take() -> Self {
-        Self::of(PAIRS, IMULS)
+    fn take(span: &Span) -> Self {
+        let (add_xor_ns, sums) = timed(|| chain::add_xor(span.pairs, B, C));
+        let (imul_ns, products) = timed(|| chain::imul(span.imuls, B));
+        let sums = sums ^ FLIPPED.take();
+        hold_against(beside::Answer { chain: sums, ..span.add_xor }, span.add_xor);
+        hold_against(beside::Answer { chain: products, ..span.imul }, span.imul);
+        Self { add_xor_ns, imul_ns }
     }
 
-    fn of(pairs: u64, imuls: u64) -> Self {
-        Self {
-            add_xor_ns: timed(|| chain::add_xor(pairs, 0x9e37_79b9, 0x85eb_ca6b)),
-            imul_ns: timed(|| chain::imul(imuls, 0x9e37_79b9)),
-        }
+    /// One of each beside vector work, which there is of that width.
+    fn take_under(token: Token, span: &Span) -> Option<Self> {
+        let (add_xor_ns, sums) = timed(|| beside::add_xor(token, span.pairs / ROUND_PAIRS, B, C));
+        let (imul_ns, products) = timed(|| beside::imul(token, span.imuls / ROUND_IMULS, B));
+        hold_against(sums?, span.add_xor);
+        hold_against(products?, span.imul);
+        Some(Self { add_xor_ns, imul_ns })
     }
 
     fn agrees_with(self, other: Self) -> bool {
@@ -75,13 +119,13 @@ pub fn measure() -> Option<f64> {
         return None;
     }
     let began = platform::thread_cpu_ns();
-    std::hint::black_box(Windows::of(WARM_UP, WARM_UP));
-    let mut best = Windows::take();
+    Windows::take(&WARM_UP);
+    let mut best = Windows::take(&WINDOW);
     for taken in 1..WINDOWS {
         if taken >= WINDOWS_MIN && platform::thread_cpu_ns().saturating_sub(began) >= BUDGET_NS {
             break;
         }
-        let another = Windows::take();
+        let another = Windows::take(&WINDOW);
         let is_enough = another.agrees_with(best) && judge(best, CLOSE).is_some();
         best = best.best(another);
         if is_enough {
@@ -100,8 +144,8 @@ pub fn glance() -> Option<f64> {
     if !chain::KNOWN_CYCLES {
         return None;
     }
-    std::hint::black_box(Windows::of(WARM_UP, WARM_UP));
-    let (one, other) = (Windows::take(), Windows::take());
+    Windows::take(&WARM_UP);
+    let (one, other) = (Windows::take(&WINDOW), Windows::take(&WINDOW));
     if one.agrees_with(other) { judge(one.best(other), CLOSE) } else { None }
 }
 
@@ -119,16 +163,43 @@ fn under(token: Token) -> Option<f64> {
     if !chain::KNOWN_CYCLES {
         return None;
     }
-    beside::lanes(token)?;
-    let take = |pairs, imuls| Windows {
-        add_xor_ns: timed(|| {
-            beside::add_xor(token, pairs / ROUND_PAIRS, 0x9e37_79b9, 0x85eb_ca6b).expect("vectors of that width")
-        }),
-        imul_ns: timed(|| beside::imul(token, imuls / ROUND_IMULS, 0x9e37_79b9).expect("vectors of that width")),
-    };
-    std::hint::black_box(take(WARM_UP, WARM_UP));
+    Windows::take_under(token, &WARM_UP)?;
     // What holds one chain up (an interrupt, a busy sibling) makes their ratio no whole number.
-    judge(take(PAIRS, IMULS), CLOSE)
+    judge(Windows::take_under(token, &WINDOW)?, CLOSE)
+}
+
+thread_local! {
+    /// Of a drill: bits of the next chain's result.
+    static FLIPPED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A drill's fault: a bit of the next chain's result is wrong.
+pub fn flip_next() {
+    FLIPPED.set(1 << 22);
+}
+
+/// Notes what is another result than it has to be. What it has to be lies in memory that all workers share: where that is no more
+/// what it is computed to be, no core is to blame.
+fn hold_against(actual: beside::Answer, expected: beside::Answer) {
+    if actual == expected {
+        return;
+    }
+    let of_reference =
+        [(PAIRS, IMULS), (WARM_UP.pairs, WARM_UP.imuls)].map(std::hint::black_box).into_iter().all(|(pairs, imuls)| {
+            let anew = Span::of(pairs, imuls);
+            anew.add_xor != expected && anew.imul != expected
+        });
+    let (chain, expected_chain) = (actual.chain, expected.chain);
+    let what = "beside the kernel: dependent operations whose time gives the core's clock came to a wrong result";
+    let lanes = expected.lanes.into_iter().zip(actual.lanes).zip(0..);
+    let differs = lanes.into_iter().find(|((expected, actual), _)| expected != actual);
+    let (expected, actual, detail) = match differs {
+        Some(((expected, actual), lane)) if chain == expected_chain => {
+            (expected.into(), actual.into(), format!("{what}, in lane {lane} of multiply-adds beside them"))
+        }
+        _ => (expected_chain, chain, what.to_owned()),
+    };
+    slip::note(Slip { stage: slip::CLOCK, of_reference, expected, actual, at_ns: platform::monotonic_ns(), detail });
 }
 
 /// Multiply-adds in vectors of that instruction set's width that this core starts each cycle, by its clock as the chain gives it;
@@ -139,13 +210,10 @@ pub fn products_per_cycle(token: Token) -> Option<f64> {
     }
     let (mut chain_ns, mut products_ns, mut products) = (Vec::new(), Vec::new(), 0);
     for _ in 0..WINDOWS_OF_PRODUCTS {
-        chain_ns.push(timed(|| chain::add_xor(PAIRS, 0x9e37_79b9, 0x85eb_ca6b)));
-        let done = std::cell::Cell::new(None);
-        products_ns.push(timed(|| {
-            done.set(beside::products(token, PAIRS / ROUND_PAIRS));
-            0
-        }));
-        products = done.get()?;
+        chain_ns.push(timed(|| chain::add_xor(PAIRS, B, C)).0);
+        let (taken_ns, done) = timed(|| beside::products(token, PAIRS / ROUND_PAIRS));
+        products_ns.push(taken_ns);
+        products = done?;
     }
     let (chain_ns, products_ns) = (best_of_three(chain_ns)?, best_of_three(products_ns)?);
     let cycles = (2 * PAIRS) as f64 * products_ns / chain_ns;
@@ -159,10 +227,10 @@ fn best_of_three(mut ns: Vec<u64>) -> Option<f64> {
     (best > 0.0 && third <= best * (1.0 + CLOSE)).then_some(best)
 }
 
-fn timed(work: impl FnOnce() -> u64) -> u64 {
+fn timed<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let start = platform::fine_ns();
-    std::hint::black_box(work());
-    platform::fine_ns().saturating_sub(start)
+    let value = std::hint::black_box(work());
+    (platform::fine_ns().saturating_sub(start), value)
 }
 
 /// The clock that these windows prove, the ratio of the chains being whole but for `tolerance`.
@@ -184,8 +252,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wrong_result_is_a_slip() {
+        let right = WINDOW.add_xor;
+        hold_against(right, right);
+        assert_eq!(slip::take(), None);
+        let changed = beside::Answer { chain: right.chain ^ 1, ..right };
+        hold_against(right, changed);
+        assert!(slip::take().expect("noted").of_reference);
+        hold_against(beside::Answer { chain: right.chain ^ 1 << 40, ..right }, right);
+        let slip = slip::take().expect("noted");
+        assert_eq!((slip.stage, slip.of_reference, slip.expected ^ slip.actual), (slip::CLOCK, false, 1 << 40));
+        assert!(slip.detail.ends_with("a wrong result"));
+        let mut wrong = right;
+        wrong.lanes[15] ^= 4;
+        hold_against(wrong, right);
+        let slip = slip::take().expect("noted");
+        assert_eq!(slip.expected ^ slip.actual, 4);
+        assert!(slip.detail.contains("in lane 15 of multiply-adds"));
+    }
+
+    #[test]
+    fn readings_of_a_sound_core_are_no_slips() {
+        for _ in 0..50 {
+            measure();
+            glance();
+            Isa::ALL.iter().filter_map(|isa| isa.token()).for_each(|token| _ = glance_under(token));
+        }
+        assert_eq!(slip::take(), None);
+    }
+
+    #[test]
     fn windows_beside_vector_work_are_as_long_as_alone() {
-        assert_eq!((PAIRS % ROUND_PAIRS, IMULS % ROUND_IMULS), (0, 0));
         let Some(token) = Isa::ALL.iter().rev().filter_map(|isa| isa.token()).find(|t| beside::lanes(*t).is_some())
         else {
             return println!("skipped: no vectors of ours here");

@@ -25,6 +25,7 @@ mod rated;
 pub mod relations;
 mod root;
 pub mod sensors;
+pub mod slip;
 mod sqlite;
 mod throughput;
 mod topology;

@@ -8,6 +8,7 @@ mod company;
 mod cpuid;
 pub mod crash;
 mod cycles;
+mod held;
 #[cfg(target_os = "linux")]
 mod keep_awake;
 mod keeper;
@@ -29,6 +30,7 @@ pub use command::*;
 pub use company::{keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
+pub use held::sleep_holding;
 #[cfg(target_os = "linux")]
 pub use keep_awake::KeepAwake;
 pub use keeper::hear_keeper;

@@ -10,7 +10,7 @@ pub fn command(report: &Report, finding: &Finding) -> Option<String> {
         return Some(program.on_every_core(Load::named(&finding.load), "10m", ""));
     }
     match (finding.source, finding.seed) {
-        (Some(Source::Golden), Some(seed)) => {
+        (Some(Source::Golden), Some(seed)) if !finding.is_beside_kernel() => {
             // On the CPU that erred, or it says nothing of its core.
             let on = match finding.cpu {
                 Some(cpu) if report.machine.os.starts_with("Linux") => format!("taskset -c {cpu} "),
@@ -47,8 +47,10 @@ mod tests {
         assert_eq!(command(&report, &golden).as_deref(), Some(said));
         report.machine.os = "Windows".into();
         assert_eq!(command(&report, &golden).as_deref(), Some(&said[13..]));
-        let fresh = Finding { source: Some(Source::Fresh), ..finding(1, Class::Crash) };
+        let slip = Finding { stage: Some(crate::machine::slip::WAIT.into()), ..golden };
         let said = "oddcore run --cores C1 --kernels gemm-f32 --loads solo --seed 0x1 --for 10m";
+        assert_eq!(command(&report, &slip).as_deref(), Some(said));
+        let fresh = Finding { source: Some(Source::Fresh), ..finding(1, Class::Crash) };
         assert_eq!(command(&report, &fresh).as_deref(), Some(said));
         // Nobody can differ from himself: all cores run a program again.
         let words = ["python3", "a b.py", "{dir}/x"].map(str::to_owned).to_vec();

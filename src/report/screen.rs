@@ -17,7 +17,7 @@ use crate::{
     machine::{Machine, name},
     plan::{self, Plan, Request, Step},
     supervisor::seams::View,
-    verdict::{Amendment, Finding, Hex, Outcome, duration},
+    verdict::{Amendment, Finding, Hex, Outcome, at, duration},
     worker::protocol::Progress,
 };
 use lines::{CoreLine, header, total};
@@ -210,10 +210,10 @@ impl View for Screen {
     fn amended(&mut self, finding: &Finding, by: &Amendment) {
         if let Some(place) = &by.place {
             self.line(&format!(
-                "  {}: {} at {:?}: want {} got {} xor {}, {} wrong in all",
+                "  {}: {}{}: want {} got {} xor {}, {} wrong in all",
                 self.name(finding.core),
                 place.stage,
-                place.element,
+                at(&place.element),
                 place.expected,
                 place.actual,
                 Hex(place.expected.0 ^ place.actual.0).as_wide_as([place.expected, place.actual]),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     machine::format_cpu_list,
     plan::Work,
-    verdict::{Class, CoreVerdict, Finding, duration},
+    verdict::{Class, CoreVerdict, Finding, at, duration},
 };
 
 /// Findings shown in full.
@@ -430,7 +430,7 @@ pub fn finding_lines(report: &Report, finding: &Finding) -> String {
     let _ = write!(out, ", {:.1} s in", finding.seconds_in);
     if let (Some(expected), Some(actual), Some(xor)) = (finding.expected, finding.actual, finding.xor) {
         let xor = xor.as_wide_as([expected, actual]);
-        let _ = write!(out, "\n   want {expected} got {actual} xor {xor} at {:?}", finding.element);
+        let _ = write!(out, "\n   want {expected} got {actual} xor {xor}{}", at(&finding.element));
         if let Some(wrong) = finding.wrong_elements {
             let _ = write!(out, ", {wrong} wrong in all");
         }

@@ -28,8 +28,9 @@ impl Drill {
     /// Whether this is the fault, found where it is, as what it is.
     pub fn is(&self, finding: &Finding) -> bool {
         let roams = Load::named(&finding.load).is_some_and(Load::roams);
-        // What ends a thread that roams, or lies in its memory, may be the doing of any core that it was on.
-        let among = roams && finding.class != Class::Miscompute && finding.suspects.contains(&self.core);
+        // What ends a thread that roams, lies in its memory or was beside its work may be the doing of any core that it was on.
+        let is_of_its_core = finding.class == Class::Miscompute && self.injection.fault != Fault::MiscomputeClock;
+        let among = roams && !is_of_its_core && finding.suspects.contains(&self.core);
         (finding.core == Some(self.core) || finding.core.is_none() && among)
             && finding.class == self.injection.fault.class()
     }

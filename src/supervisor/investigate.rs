@@ -96,6 +96,10 @@ impl Supervisor<'_> {
     }
 
     fn investigate(&mut self, finding: &Finding) {
+        // The kernel's work, done again, would say nothing of what went wrong beside it.
+        if finding.is_beside_kernel() {
+            return;
+        }
         let (Some(core), Some(kernel), Some(variant), Some(seed), Some(source)) =
             (finding.core, &finding.kernel, &finding.variant, finding.seed, finding.source)
         else {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Class, Finding, Outcome, Tally, command::EXEC, pass::errors_of, poisson::p_same_rate};
 use crate::{
+    machine::slip,
     platform::{may_be_broken_memory, signal_name},
     worker::protocol::Source,
 };
@@ -46,13 +47,19 @@ impl Case<'_> {
         if self.findings.iter().all(|finding| finding.kernel.as_deref() == Some(EXEC)) {
             return self.judge_program();
         }
-        let wrong = self.of(&[Class::Miscompute]);
+        let (slips, wrong): (Vec<&Finding>, Vec<&Finding>) =
+            self.of(&[Class::Miscompute]).into_iter().partition(|finding| finding.is_beside_kernel());
         let corrupt = self.of(&[Class::CorruptInput, Class::CorruptReference]);
         let ended = self.of(&[Class::Crash, Class::Hang]);
         if !self.of(&[Class::MachineCheck]).is_empty() {
             (Cause::Core, "the hardware's own error record names it".into())
+        } else if slips.iter().any(|slip| slip.stage.as_deref() == Some(slip::CLOCK)) {
+            (Cause::Core, "operations in registers alone, without any memory, came to a wrong result".into())
         } else if !wrong.is_empty() {
             self.judge_wrong_results(&wrong, &corrupt)
+        } else if !slips.is_empty() {
+            let why = "a register changed while the core waited: the core, or memory where the OS keeps registers of who sleeps";
+            (Cause::Undecided, why.into())
         } else if !self.of(&[Class::Comparison]).is_empty() {
             if corrupt.is_empty() {
                 let why = "two looks at the same buffers disagreed: what reads or compares errs, not what is stored";
@@ -310,6 +317,15 @@ mod tests {
     }
 
     use Cause::{Core as C, Memory as M, Undecided as U};
+
+    #[test]
+    fn what_slips_in_registers_alone_is_the_core() {
+        let slip = |stage: &str| Finding { stage: Some(stage.into()), ..finding(0, Class::Miscompute) };
+        let (cause, why) = judged(&[slip(slip::CLOCK)]);
+        assert!(cause == Cause::Core && why.contains("registers alone"), "{why}");
+        let (cause, why) = judged(&[slip(slip::WAIT)]);
+        assert!(cause == Cause::Undecided && why.contains("while the core waited"), "{why}");
+    }
 
     #[test]
     fn wrong_results_are_the_cores_where_memory_cannot_explain_them() {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use crate::machine::slip;
+
 /// A number shown in hexadecimal in JSON: `"0x2a"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Hex(pub u64);
@@ -184,6 +186,11 @@ impl Tally {
 }
 
 impl Finding {
+    /// Whether it is of what a core does beside a kernel's work: measuring its clock, waiting.
+    pub fn is_beside_kernel(&self) -> bool {
+        self.stage.as_deref().is_some_and(slip::is_stage)
+    }
+
     /// A finding of `core` of which nothing else is known.
     pub fn blank(core: u32, class: Class, load: String, seconds_in: f64) -> Self {
         Self {
@@ -215,6 +222,11 @@ impl Finding {
             again: None,
         }
     }
+}
+
+/// ` at [3, 19]`; nothing where there is but one.
+pub fn at(element: &[u64]) -> String {
+    if element.is_empty() { String::new() } else { format!(" at {element:?}") }
 }
 
 /// Where in an output a finding is.

@@ -16,7 +16,7 @@ pub mod tune;
 pub use cause::{Cause, SIGNIFICANT};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use expect::{Missed, expected_of, missed, proven_s};
-pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally};
+pub use finding::{Again, Amendment, Class, Finding, Hex, Place, Repeat, Tally, at};
 pub use fold::{BesideOutcome, CoreOutcome, CoreVerdict, Interruption, OpenStep, Outcome, SummedUp};
 pub use loss::{Loss, LossReason};
 pub use pass::{Pass, beside_blocks, catches, catches_every_s, duration, errors_of, passes, sentence};

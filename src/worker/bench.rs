@@ -11,7 +11,10 @@ use super::{
     protocol::{Speed, Unit},
     slot::Slot,
 };
-use crate::{machine::clock, platform};
+use crate::{
+    machine::{clock, slip},
+    platform,
+};
 
 /// CPU time given to a variant, inputs and first calls not counted.
 const BUDGET_NS: u64 = 400_000_000;
@@ -47,7 +50,7 @@ pub fn measure(kernel: &dyn Kernel, variant: usize, token: Token, job: &mut dyn 
             }
             runs_ns.push(run_ns);
         }
-        right &= job.input_digest() == golden.input && job.output_digest() == golden.output;
+        right &= slip::take().is_none() && job.input_digest() == golden.input && job.output_digest() == golden.output;
         if job.pixels().is_some() {
             unit = Unit::Pixels;
         }

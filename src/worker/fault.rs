@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
 use clap::ValueEnum;
 use oddcore_kernels::{Fault as Flip, Job};
 
-use crate::{platform, verdict::Class};
+use crate::{machine::clock, platform, verdict::Class};
 
 /// One in so many iterations, for the fault that is rare.
 const RARELY: u64 = 64;
@@ -33,6 +33,8 @@ pub enum Fault {
     MiscomputeLane,
     /// A wrong bit of the input while it is made.
     MiscomputeBirth,
+    /// A wrong bit of what the clock is measured by, after every iteration.
+    MiscomputeClock,
     /// A bit of the input flips after it was made and digested.
     CorruptInput,
     /// A bit of the reference flips after it was kept.
@@ -66,6 +68,7 @@ impl Fault {
             | Self::MiscomputeRarely
             | Self::MiscomputeLane
             | Self::MiscomputeBirth
+            | Self::MiscomputeClock
             | Self::AfterIdle
             | Self::BesideBusy
             | Self::AboveClock
@@ -267,6 +270,7 @@ impl Inject for Injector {
             return;
         }
         match self.injection.fault {
+            Fault::MiscomputeClock => clock::flip_next(),
             Fault::CorruptInput => job.flip_input_bit(self.anywhere(22)),
             Fault::CorruptReference => job.flip_reference_bit(self.anywhere(22)),
             Fault::Crash if self.first() => platform::wild_pointer(),

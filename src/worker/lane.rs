@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use oddcore_kernels::{Job, Kernel, Picture};
+use oddcore_kernels::{Job, Kernel, Picture, Token};
 
 use super::{
     account::{Account, Times},
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     journal::record::EvidenceKey,
-    machine::clock,
+    machine::{clock, slip},
     plan::{Footprint, Load, PRE_PASS, Schedule, Shares, counts_for},
     platform,
     verdict::{Class, Hex},
@@ -241,6 +241,7 @@ impl Lane {
             let (variant, truths) = chooser.next(pace.as_ref().is_some_and(Pace::is_short), &state.sizes);
             let mut length = Length::of(assignment);
             let mut worked_ns = 0;
+            let token = token_of(kernel, variant);
             let more = |iterations, times: &mut Times| {
                 let new_ns = times.kernel_ns - std::mem::replace(&mut worked_ns, times.kernel_ns);
                 let done = pace.as_mut().is_some_and(|pace| pace.worked(new_ns));
@@ -249,8 +250,10 @@ impl Lane {
                 }
                 match &mut pace {
                     Some(pace) if done => {
-                        times.wait_ns += pace.wait(&limit);
-                        if paused() || platform::monotonic_ns() >= limit.deadline_ns { Next::End } else { Next::Woken }
+                        times.wait_ns += pace.wait(&limit, token);
+                        // What went wrong in the wait is told at once.
+                        let over = paused() || platform::monotonic_ns() >= limit.deadline_ns || slip::is_pending();
+                        if over { Next::End } else { Next::Woken }
                     }
                     _ => Next::Work,
                 }
@@ -312,8 +315,7 @@ impl Lane {
         mut more: impl FnMut(u64, &mut Times) -> Next,
     ) -> Result<bool, Strayed> {
         let kernel = duty.kernel;
-        let isa = kernel.variants()[variant].isa;
-        let token = isa.token().expect("only variants that this CPU runs are chosen");
+        let (isa, token) = (kernel.variants()[variant].isa, token_of(kernel, variant));
         let jobs = jobs_of(&mut state.jobs, kernel, truths.len());
         self.slot.enter(kernel_index(kernel), variant, truths[0].value().case);
         let arrive = duty.arrival.map(|arrival| arrival.arrive);
@@ -339,6 +341,11 @@ impl Lane {
             None => block::run(&work, jobs, &mut Sound, more, &mut teller),
             Some(injector) => block::run(&work, jobs, injector, more, &mut teller),
         };
+        let after = if duty.track.is_none() { done.times.clock(clock::measure) } else { None };
+        if let Some(slip) = slip::take() {
+            done.evidence.findings += 1;
+            teller.slipped(slip, truths[0].value().case, done.evidence.iterations, &mut done.times);
+        }
         self.at_home()?;
         state.iteration += done.evidence.iterations;
         if done.bytes > 0 {
@@ -356,7 +363,6 @@ impl Lane {
             track.book(&done, key, &mut state.roamed);
             return Ok(done.evidence.findings == 0);
         }
-        let after = done.times.clock(clock::measure);
         let edges = before_and_after(state.clock_mhz, after);
         state.account.looked_inside(isa.name(), glances.beside(edges));
         let lower = glances.lowest(edges);
@@ -432,7 +438,7 @@ impl Lane {
     fn bench(&self, state: &mut State, kernel: &str, variant: &str) -> Result<(), Strayed> {
         let kernel = oddcore_kernels::find(kernel).expect("the supervisor is the same program");
         let variant = kernel.variants().iter().position(|v| v.name == variant).expect("one of this kernel's");
-        let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are measured");
+        let token = token_of(kernel, variant);
         let first = truth_of(kernel.goldens()[0]).value().case;
         self.slot.enter(kernel_index(kernel), variant, first);
         let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
@@ -452,7 +458,7 @@ impl Lane {
         load: Option<&str>,
         times: u32,
     ) -> Result<Vec<(Hex, Hex)>, Strayed> {
-        let token = kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are chosen");
+        let token = token_of(kernel, variant);
         self.slot.enter(kernel_index(kernel), variant, case);
         let job = jobs_of(&mut state.jobs, kernel, 1)[0].as_mut();
         let around = Around { load, clock_mhz: state.clock_mhz, ..Around::default() };
@@ -486,6 +492,10 @@ fn jobs_of<'a>(jobs: &'a mut Vec<Box<dyn Job>>, kernel: &'static dyn Kernel, cou
         jobs.push(kernel.new_job());
     }
     &mut jobs[..count]
+}
+
+fn token_of(kernel: &dyn Kernel, variant: usize) -> Token {
+    kernel.variants()[variant].isa.token().expect("only variants that this CPU runs are chosen")
 }
 
 /// Its number in the list. Names are compared by address; see [`Shift::kernel`].

@@ -1,7 +1,13 @@
 //! The pace of a lane under a load that waits: its schedule's phases one after the other, each wait kept on an absolute clock.
 
+use oddcore_kernels::{
+    Token,
+    held::{self, GENERAL, Lost},
+};
+
 use crate::{
     journal::record::Waits,
+    machine::slip::{self, Slip},
     plan::{Manner, Phase, Schedule},
     platform::{self, Starved},
 };
@@ -20,6 +26,12 @@ const WAIT_NS_MAX: u64 = 1_000_000 * US;
 const BEHIND_NS_MAX: u64 = 1_000_000 * US;
 /// One in so many sleeps is halved: the first half is a bare sleep and nothing else, to hold the lateness of ours against.
 const BARE_EVERY: u64 = 4;
+/// While it spins, a lane looks at the clock so often and in between holds registers, but for half of what is left at most.
+const HELD_NS: u64 = 10 * US;
+/// `pause`s of the shortest of those: some 100 ns to 1 µs.
+const PAUSES_MIN: u64 = 16;
+/// The next may have at most so many times as many.
+const MORE_PAUSES: u64 = 8;
 /// Chatter: how long a doze between two looks is, and a look.
 const DOZE_NS: u64 = 100 * US;
 const LOOK_NS: u64 = 5 * US;
@@ -51,7 +63,7 @@ impl<'a> Pace<'a> {
     /// At the schedule's beginning, which is a wait of its own, so that lanes do not go in step.
     pub fn begin(mut schedule: Schedule, slot: Slot<'a>, limit: &Limit<'_>) -> Self {
         let due_ns = platform::monotonic_ns() + u64::from(schedule.offset_us()) * US;
-        sleep(due_ns, slot, limit);
+        sleep(due_ns, slot, limit, Token::Scalar);
         let phase = schedule.next().expect("without end");
         let starved = Starved::open();
         let (waits, starved_ns, now) = (Waits::default(), starved.ns(), platform::monotonic_ns());
@@ -69,8 +81,8 @@ impl<'a> Pace<'a> {
         self.worked_ns >= u64::from(self.phase.work_us) * US
     }
 
-    /// Waits for the next phase; returns the CPU time that this took.
-    pub fn wait(&mut self, limit: &Limit<'_>) -> u64 {
+    /// Waits for the next phase, awake with registers of that instruction set's width in use; returns the CPU time that this took.
+    pub fn wait(&mut self, limit: &Limit<'_>, token: Token) -> u64 {
         let cpu_before = platform::thread_cpu_ns();
         // Work is done in whole calls: the wait keeps its proportion to what was worked.
         let stretched = u64::from(self.phase.wait_us) * self.worked_ns / u64::from(self.phase.work_us.max(1));
@@ -84,15 +96,15 @@ impl<'a> Pace<'a> {
         let wait_ns = until_ns.saturating_sub(now);
         let manner = if wait_ns < SLEEP_NS_MIN { Manner::Spin } else { self.phase.manner };
         match manner {
-            Manner::Spin => spin(until_ns, limit),
+            Manner::Spin => spin(until_ns, limit, token),
             Manner::Sleep => {
                 self.sleeps += 1;
                 if self.sleeps.is_multiple_of(BARE_EVERY) && (2 * SLEEP_NS_MIN..2 * SLICE_NS).contains(&wait_ns) {
                     self.sleep_bare(now + wait_ns / 2);
                 }
-                sleep(until_ns, self.slot, limit);
+                sleep(until_ns, self.slot, limit, token);
             }
-            Manner::Chatter => chatter(until_ns, self.slot, limit),
+            Manner::Chatter => chatter(until_ns, self.slot, limit, token),
         }
         self.slot.step();
         let woke_ns = platform::monotonic_ns();
@@ -133,15 +145,35 @@ impl<'a> Pace<'a> {
     }
 }
 
-fn spin(until_ns: u64, limit: &Limit<'_>) {
-    while platform::monotonic_ns() < until_ns && !(limit.paused)() {
-        for _ in 0..16 {
-            std::hint::spin_loop();
-        }
+fn spin(until_ns: u64, limit: &Limit<'_>, token: Token) {
+    let (mut pauses, mut now) = (PAUSES_MIN, platform::monotonic_ns());
+    while now < until_ns && !(limit.paused)() {
+        note(held::through_pauses(token, pauses));
+        let before = std::mem::replace(&mut now, platform::monotonic_ns());
+        let pause_ns = (now.saturating_sub(before) / pauses).max(1);
+        let fitting = (until_ns.saturating_sub(now) / 2).min(HELD_NS) / pause_ns;
+        // Where the clock's steps are coarse a pause may seem to take no time.
+        pauses = fitting.clamp(PAUSES_MIN, MORE_PAUSES * pauses);
     }
 }
 
-fn sleep(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>) {
+/// What did not hold through a wait.
+fn note(lost: Option<Lost>) {
+    let Some(Lost { register, word, expected, actual, of_given }) = lost else { return };
+    let which = match register.checked_sub(GENERAL) {
+        Some(number) => format!("general register r{number}"),
+        None => format!("vector register {register}, 64-bit word {word} of it,"),
+    };
+    let detail = format!("beside the kernel: {which} did not hold its value while the core waited");
+    let at_ns = platform::monotonic_ns();
+    slip::note(Slip { stage: slip::WAIT, of_reference: of_given, expected, actual, at_ns, detail });
+}
+
+fn doze(until_ns: u64, token: Token) {
+    note(platform::sleep_holding(until_ns, token));
+}
+
+fn sleep(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>, token: Token) {
     let until_ns = until_ns.min(limit.deadline_ns);
     slot.set_wake_at(until_ns);
     loop {
@@ -151,20 +183,20 @@ fn sleep(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>) {
         }
         // The last piece is never so short that it could not be slept.
         let left = until_ns - now;
-        platform::sleep_until(if left > SLICE_NS + SLEEP_NS_MIN { now + SLICE_NS } else { until_ns });
+        doze(if left > SLICE_NS + SLEEP_NS_MIN { now + SLICE_NS } else { until_ns }, token);
     }
     slot.set_wake_at(0);
 }
 
-fn chatter(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>) {
+fn chatter(until_ns: u64, slot: Slot<'_>, limit: &Limit<'_>, token: Token) {
     slot.set_wake_at(until_ns);
     loop {
         let now = platform::monotonic_ns();
         if now >= until_ns || (limit.paused)() {
             break;
         }
-        platform::sleep_until(if until_ns - now > 2 * DOZE_NS { now + DOZE_NS } else { until_ns });
-        spin((platform::monotonic_ns() + LOOK_NS).min(until_ns), limit);
+        doze(if until_ns - now > 2 * DOZE_NS { now + DOZE_NS } else { until_ns }, token);
+        spin((platform::monotonic_ns() + LOOK_NS).min(until_ns), limit, token);
     }
     slot.set_wake_at(0);
 }
@@ -195,7 +227,7 @@ mod tests {
             assert!(!pace.worked(u64::from(work_us) * US - 1));
             assert!(pace.worked(1));
             planned_ns += u64::from(work_us + wait_us) * US;
-            pace.wait(&limit);
+            pace.wait(&limit, Token::Scalar);
         }
         let waits = pace.take_waits();
         assert_eq!((waits.count, waits.planned_ns), (20, planned_ns));
@@ -204,8 +236,35 @@ mod tests {
         assert_eq!(pace.take_waits(), Waits::default());
         let (long, Phase { work_us, wait_us, .. }) = (3, pace.phase);
         pace.worked(long * u64::from(work_us) * US);
-        pace.wait(&limit);
+        pace.wait(&limit, Token::Scalar);
         assert_eq!(pace.take_waits().planned_ns, long * u64::from(work_us + wait_us) * US);
+    }
+
+    #[test]
+    fn what_a_register_lost_is_a_slip_that_names_it() {
+        let told = |register| {
+            note(Some(Lost { register, word: 3, expected: 6, actual: 4, of_given: false }));
+            let slip = slip::take().expect("noted");
+            assert_eq!((slip.stage, slip.of_reference, slip.expected, slip.actual), (slip::WAIT, false, 6, 4));
+            slip.detail
+        };
+        assert!(told(31).contains("vector register 31, 64-bit word 3 of it, did not"));
+        assert!(told(GENERAL + 13).contains("general register r13 did not"));
+        note(None);
+        assert_eq!(slip::take(), None);
+    }
+
+    #[test]
+    fn a_spin_ends_no_sooner_than_it_is_to_and_holds_its_registers() {
+        let limit = Limit { deadline_ns: u64::MAX, paused: &|| false };
+        for token in oddcore_kernels::Isa::ALL.iter().filter_map(|isa| isa.token()) {
+            for long in [0, US, 50 * US, 300 * US] {
+                let until_ns = platform::monotonic_ns() + long;
+                spin(until_ns, &limit, token);
+                assert!(platform::monotonic_ns() >= until_ns);
+            }
+        }
+        assert_eq!(slip::take(), None);
     }
 
     #[test]
@@ -220,7 +279,7 @@ mod tests {
                     Pace::begin(Schedule::of(load, Role::Tested, 1).expect("it waits"), Slot::of(&words, 0), &limit);
                 for _ in 0..50 {
                     pace.worked(1_000_000_000);
-                    pace.wait(&limit);
+                    pace.wait(&limit, Token::Scalar);
                 }
                 assert_eq!(pace.take_waits(), Waits::default(), "none of them is one that was kept");
             }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     journal::record::{Evidence, EvidenceKey},
-    machine::clock,
+    machine::{clock, slip},
     plan::Load,
     platform,
     verdict::Class,
@@ -162,7 +162,7 @@ impl<'a> Track<'a> {
     }
 
     /// The CPUs that the thread may have been on in this block.
-    fn in_block(&self) -> Vec<u32> {
+    pub(super) fn in_block(&self) -> Vec<u32> {
         let mut all: BTreeSet<u32> = self.since_mark().into_iter().collect();
         for leg in self.legs.borrow().iter() {
             match leg.cpu {
@@ -271,6 +271,8 @@ impl Lane {
             // By turns: moved by itself between calls, and by another thread in the middle of them.
             let moved = pinned && turn % 2 == 1;
             let track = Track::begin(cpus, pinned, &moves);
+            // Whatever slipped before, nobody knows any more on which CPU.
+            slip::take();
             let mut duty = duty.clone();
             duty.track = Some(&track);
             let began_ns = platform::monotonic_ns();

@@ -1,6 +1,8 @@
 //! Chains of dependent register operations of known latency: timed, they are the core's clock. Not add-immediate, inc or
 //! lea: recent cores eliminate those at rename. Loop control runs beside the chain and costs nothing. None is `pure`: the compiler would
 //! move it out of what is timed, or run it once for two windows.
+//!
+//! Each step of a chain can be undone, so that one wrong bit anywhere leaves a wrong result, which can be known before.
 
 pub mod beside;
 
@@ -31,7 +33,8 @@ pub fn add_xor(pairs: u64, b: u64, c: u64) -> u64 {
     r
 }
 
-/// `count` (a multiple of 16) of `imul r, r`: three to five cycles each.
+/// `count` (a multiple of 16) of `imul r, x`, `x` being made odd: three to five cycles each. Not of `imul r, r`, which ends at 1 whatever
+/// went wrong.
 #[cfg(target_arch = "x86_64")]
 pub fn imul(count: u64, x: u64) -> u64 {
     let mut r = x | 1;
@@ -40,11 +43,12 @@ pub fn imul(count: u64, x: u64) -> u64 {
         core::arch::asm!(
             "2:",
             ".rept 16",
-            "imul {r}, {r}",
+            "imul {r}, {x}",
             ".endr",
             "dec {n}",
             "jnz 2b",
             r = inout(reg) r,
+            x = in(reg) x | 1,
             n = inout(reg) (count / 16).max(1) => _,
             options(nomem, nostack),
         );
@@ -61,19 +65,27 @@ pub fn add_xor(pairs: u64, b: u64, c: u64) -> u64 {
 /// The same arithmetic, of unknown speed.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn imul(count: u64, x: u64) -> u64 {
-    (0..count).fold(x | 1, |r, _| core::hint::black_box(r.wrapping_mul(r)))
+    (0..count).fold(x | 1, |r, _| core::hint::black_box(r.wrapping_mul(x | 1)))
 }
 
-/// The same arithmetic in plain words.
-#[cfg(test)]
-fn add_xor_plain(pairs: u64, b: u64, c: u64) -> u64 {
-    (0..pairs).fold(b ^ c, |r, _| r.wrapping_add(b) ^ c)
+/// What [`add_xor`] comes to. For constants: then the compiler computes it and no core under test.
+pub const fn add_xor_expected(pairs: u64, b: u64, c: u64) -> u64 {
+    let (mut r, mut n) = (b ^ c, 0);
+    while n < pairs {
+        r = r.wrapping_add(b) ^ c;
+        n += 1;
+    }
+    r
 }
 
-/// The same.
-#[cfg(test)]
-fn imul_plain(count: u64, x: u64) -> u64 {
-    (0..count).fold(x | 1, |r, _| r.wrapping_mul(r))
+/// What [`imul`] comes to. See [`add_xor_expected`].
+pub const fn imul_expected(count: u64, x: u64) -> u64 {
+    let (mut r, mut n) = (x | 1, 0);
+    while n < count {
+        r = r.wrapping_mul(x | 1);
+        n += 1;
+    }
+    r
 }
 
 #[cfg(test)]
@@ -83,8 +95,9 @@ mod tests {
     #[test]
     fn chains_compute_what_they_say() {
         for pairs in [16, 160] {
-            assert_eq!(add_xor(pairs, 0x9e37_79b9, 0x85eb_ca6b), add_xor_plain(pairs, 0x9e37_79b9, 0x85eb_ca6b));
+            assert_eq!(add_xor(pairs, 0x9e37_79b9, 0x85eb_ca6b), add_xor_expected(pairs, 0x9e37_79b9, 0x85eb_ca6b));
+            assert_eq!(imul(pairs, 2), imul_expected(pairs, 2));
         }
-        assert_eq!(imul(16, 2), imul_plain(16, 2));
+        assert_eq!((add_xor_expected(2, 5, 9), imul_expected(2, 6)), ((((12 + 5) ^ 9) + 5) ^ 9, 343));
     }
 }
