@@ -1,8 +1,7 @@
 //! Moves and conversions.
 
-use super::Vector;
+use super::{Vector, remainder};
 use crate::picture::{
-    Operation,
     convert::*,
     lanes::{self, GROUP, Lanes},
 };
@@ -39,7 +38,7 @@ fn to_planes<L: Lanes, const SUMMED: bool>(lanes: L, operation: ToPlanes<'_>) ->
             lanes.store_floats(if SUMMED { lanes.sub(quotients, lesses) } else { quotients }, plane);
         }
     }
-    lanes.total(sums).wrapping_add(ToPlanes { rgb, planes: [red, green, blue], divisor, less }.scalar())
+    lanes.total(sums).wrapping_add(remainder(rgb.len(), ToPlanes { rgb, planes: [red, green, blue], divisor, less }))
 }
 
 impl Vector for ToPlanesF64<'_> {
@@ -57,7 +56,7 @@ impl Vector for ToPlanesF64<'_> {
                 lanes.store_doubles(lanes.div_doubles(lanes.doubles_of(lanes.ints_of(bytes)), divisors), plane);
             }
         }
-        Self { rgb, planes: [red, green, blue], divisor }.scalar();
+        remainder(rgb.len(), Self { rgb, planes: [red, green, blue], divisor });
     }
 }
 
@@ -72,7 +71,7 @@ impl Vector for Narrow<'_> {
             sums = lanes.sum_doubles(sums, values);
             lanes.store_floats(lanes.narrowed(values), to);
         }
-        lanes.total(sums).wrapping_add(Self { from, to }.scalar())
+        lanes.total(sums).wrapping_add(remainder(from.len(), Self { from, to }))
     }
 }
 
@@ -105,7 +104,7 @@ fn to_rgb<L: Lanes, const DECODED: bool>(lanes: L, operation: ToRgb<'_>) -> u32 
         }
         lanes::pixels(lanes, channels, group);
     }
-    lanes.total(sums).wrapping_add(ToRgb { planes: rest, rgb, bytes }.scalar())
+    lanes.total(sums).wrapping_add(remainder(rgb.len(), ToRgb { planes: rest, rgb, bytes }))
 }
 
 impl Vector for ToRgbF64<'_> {
@@ -127,7 +126,7 @@ impl Vector for ToRgbF64<'_> {
             }
             lanes::pixels(lanes, channels, group);
         }
-        lanes.total(sums).wrapping_add(Self { planes: rest, rgb }.scalar())
+        lanes.total(sums).wrapping_add(remainder(rgb.len(), Self { planes: rest, rgb }))
     }
 }
 
@@ -140,7 +139,7 @@ impl Vector for Negative<'_> {
         for (from, to) in froms.iter().zip(tos) {
             lanes.store_floats(lanes.sub(one, lanes.mul(two, lanes.load_floats(from))), to);
         }
-        Self { from, to }.scalar();
+        remainder(from.len(), Self { from, to });
     }
 }
 
@@ -152,7 +151,7 @@ impl Vector for Widen<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes.store_longs(lanes.ints_of(lanes::load16(lanes, group)), to);
         }
-        Self { bytes, longs }.scalar();
+        remainder(bytes.len(), Self { bytes, longs });
     }
 }
 
@@ -164,7 +163,7 @@ impl Vector for Repeat4<'_> {
         for (from, to) in froms.iter().zip(tos) {
             lanes::repeat4(lanes, from, to);
         }
-        Self { from, to }.scalar();
+        remainder(from.len(), Self { from, to });
     }
 }
 
@@ -180,7 +179,7 @@ impl Vector for ToZeroOrOne<'_> {
             sums = lanes.sum_floats(sums, quotients);
             lanes.store_floats(lanes.nearest(quotients), to);
         }
-        lanes.total(sums).wrapping_add(Self { bytes, to }.scalar())
+        lanes.total(sums).wrapping_add(remainder(bytes.len(), Self { bytes, to }))
     }
 }
 
@@ -197,7 +196,7 @@ impl Vector for Channels<'_> {
                 lanes::store16(lanes, bytes, plane);
             }
         }
-        Self { rgb, planes: [red, green, blue] }.scalar();
+        remainder(rgb.len(), Self { rgb, planes: [red, green, blue] });
     }
 }
 
@@ -210,7 +209,7 @@ impl Vector for Reverse<'_> {
             let [red, green, blue] = lanes::channels(lanes, from);
             lanes::pixels(lanes, [blue, green, red], to);
         }
-        Self { from, to }.scalar();
+        remainder(from.len(), Self { from, to });
     }
 }
 
@@ -222,7 +221,7 @@ impl Vector for AddAlpha<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes::rgb_to_rgba(lanes, group, bytemuck::must_cast_mut(to));
         }
-        Self { rgb, rgba }.scalar();
+        remainder(rgba.len(), Self { rgb, rgba });
     }
 }
 
@@ -234,6 +233,6 @@ impl Vector for DropAlpha<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes::rgba_to_rgb(lanes, bytemuck::must_cast_ref(group), to);
         }
-        Self { rgba, rgb }.scalar();
+        remainder(rgba.len(), Self { rgba, rgb });
     }
 }

@@ -1,8 +1,7 @@
 //! Masks and pasting.
 
-use super::Vector;
+use super::{Vector, remainder};
 use crate::picture::{
-    Operation,
     lanes::{BYTES, GROUP, Lanes, load16},
     masks::*,
 };
@@ -34,7 +33,7 @@ impl Vector for Blur<'_> {
             sums = lanes.sum_shorts(sums, blurred);
             lanes.store_shorts(lanes.high_bytes(blurred), to);
         }
-        lanes.total(sums).wrapping_add(Self { taps: taps.map(|tap| &tap[done..]), to }.scalar())
+        lanes.total(sums).wrapping_add(remainder(to.len(), Self { taps: taps.map(|tap| &tap[done..]), to }))
     }
 }
 
@@ -54,7 +53,7 @@ impl Vector for Largest<'_> {
             }
             lanes.store_bytes(lanes.max_bytes(lanes.max_bytes(a, b), lanes.max_bytes(c, d)), to);
         }
-        lanes.total(sums).wrapping_add(Self { taps: taps.map(|tap| &tap[done..]), to }.scalar())
+        lanes.total(sums).wrapping_add(remainder(to.len(), Self { taps: taps.map(|tap| &tap[done..]), to }))
     }
 }
 
@@ -68,7 +67,7 @@ impl Vector for CountNonZero<'_> {
             count += BYTES as i64 - i64::from(lanes.zeros(bytes));
             sums = lanes.sum_bytes(sums, bytes);
         }
-        let (others, rest) = Self(rest).scalar();
+        let (others, rest) = remainder(rest.len(), Self(rest));
         (count + others, lanes.total(sums).wrapping_add(rest))
     }
 }
@@ -85,7 +84,7 @@ impl Vector for Occupied<'_> {
             sums = lanes.sum_bytes(sums, bytes);
             lanes.store_bytes(lanes.or_bytes(lanes.load_bytes(column), bytes), column);
         }
-        let (others, rest) = Self { row, columns }.scalar();
+        let (others, rest) = remainder(row.len(), Self { row, columns });
         (others || lanes.zeros(any) != BYTES as u32, lanes.total(sums).wrapping_add(rest))
     }
 }
@@ -105,7 +104,7 @@ impl Vector for Paste<'_> {
             sums = lanes.sum_shorts(sums, mixed);
             lanes.store_shorts(lanes.high_bytes(lanes.add_shorts(lanes.high_bytes(mixed), mixed)), base);
         }
-        lanes.total(sums).wrapping_add(Self { base, top, mask }.scalar())
+        lanes.total(sums).wrapping_add(remainder(base.len(), Self { base, top, mask }))
     }
 }
 
@@ -119,7 +118,7 @@ impl Vector for PutAlpha<'_> {
             let alpha = lanes.shift_left(lanes.ints_of(load16(lanes, alpha)), 24);
             lanes.store_ints(lanes.xor(lanes.and(lanes.load_ints(group), colours), alpha), group);
         }
-        Self { rgba, alpha }.scalar();
+        remainder(rgba.len(), Self { rgba, alpha });
     }
 }
 
@@ -165,6 +164,6 @@ impl Vector for Composite<'_> {
             sums = lanes.sum_ints(sums, pixel);
             lanes.store_ints(pixel, to);
         }
-        lanes.total(sums).wrapping_add(Self { base, top, to }.scalar())
+        lanes.total(sums).wrapping_add(remainder(to.len(), Self { base, top, to }))
     }
 }

@@ -16,6 +16,12 @@ pub(crate) trait Vector: Operation {
     fn vector<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
+/// What fills no group, by the reference. Of nothing no call: nobody would see what goes wrong in one that does nothing.
+#[inline(always)]
+fn remainder<O: Operation<Output: Default>>(left: usize, operation: O) -> O::Output {
+    if left == 0 { O::Output::default() } else { operation.scalar() }
+}
+
 /// Carries it out as the token says.
 pub(crate) fn perform<O: Vector>(token: Token, operation: O) -> O::Output {
     match token {
