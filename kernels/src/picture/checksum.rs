@@ -20,9 +20,15 @@ impl Checksum<'_> {
 }
 
 /// Both sums of all lanes.
-pub(super) fn totals(sums: [[u32; LANES]; 2]) -> [u32; 2] {
+#[inline(always)]
+pub(super) fn totals([words, on_the_way]: [[u32; LANES]; 2]) -> [u32; 2] {
+    [total(&words), total(&on_the_way)]
+}
+
+#[inline(always)]
+fn total(sums: &[u32; LANES]) -> u32 {
     let weighted = |total: u32, (lane, sum): (u32, &u32)| total.wrapping_add(sum.wrapping_mul(2 * lane + 1));
-    sums.map(|sums| (0..).zip(&sums).fold(0, weighted))
+    (0..).zip(sums).fold(0, weighted)
 }
 
 impl Operation for Checksum<'_> {
