@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Chain, Output, RESIZING, Resize, Steps, masks, row_of_planes, rows_of_planes};
+use super::{Chain, Output, RESIZING, Resize, Steps, keep, masks, row_of_planes, rows_of_planes};
 use crate::{
     digest::resize,
     goldens,
@@ -293,11 +293,12 @@ impl ADetailer {
     fn fit(&mut self, token: Token, rgb: &[u8], output: &mut Output) {
         resize(&mut self.bgr, rgb.len());
         perform(token, Reverse { from: rgb, to: &mut self.bgr });
-        let (across, down) = (self.letterbox.sums(Pass::Horizontal).len(), self.letterbox.sums(Pass::Vertical).len());
-        let (target, sums) = output.begin(&[self.fitted.1, self.fitted.0, RGB], across + down);
+        let [across, down] = [Pass::Horizontal, Pass::Vertical].map(|pass| self.letterbox.sums(pass).len());
+        let weights = self.letterbox.weight_sums().len();
+        let (target, sums) = output.begin(&[self.fitted.1, self.fitted.0, RGB], across + down + weights);
         self.letterbox.run(token, &self.bgr, target, Watch::default());
-        sums[..across].copy_from_slice(self.letterbox.sums(Pass::Horizontal));
-        sums[across..].copy_from_slice(self.letterbox.sums(Pass::Vertical));
+        let [across, down] = [Pass::Horizontal, Pass::Vertical].map(|pass| self.letterbox.sums(pass));
+        keep(sums, [across, down, self.letterbox.weight_sums()]);
     }
 
     /// A grey border, then planes from 0 to 1, red first.
@@ -322,12 +323,13 @@ impl ADetailer {
         let side = self.work / LATENT_PIXEL;
         resize(&mut self.small, side * side);
         self.latent_mask.run(token, mask, &mut self.small, Watch::default());
-        let (across, down) = (self.latent_mask.sums(Pass::Horizontal), self.latent_mask.sums(Pass::Vertical));
-        let (values, sums) = output.begin(&[LATENT_CHANNELS, side, side], 1 + across.len() + down.len());
+        let [across, down] = [Pass::Horizontal, Pass::Vertical].map(|pass| self.latent_mask.sums(pass));
+        let weights = self.latent_mask.weight_sums();
+        let shape = [LATENT_CHANNELS, side, side];
+        let (values, sums) = output.begin(&shape, across.len() + down.len() + weights.len() + 1);
         let (first, others) = values.split_at_mut(side * side);
-        sums[0] = perform(token, ToZeroOrOne { bytes: &self.small, to: first });
-        sums[1..][..across.len()].copy_from_slice(across);
-        sums[1 + across.len()..].copy_from_slice(down);
+        let hidden = perform(token, ToZeroOrOne { bytes: &self.small, to: first });
+        keep(sums, [across, down, weights, &[hidden]]);
         others.chunks_exact_mut(side * side).for_each(|channel| channel.copy_from_slice(first));
     }
 

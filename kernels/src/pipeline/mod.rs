@@ -338,6 +338,16 @@ fn copy_once(from: &[u8], to: &mut [u8]) {
     to_rest.copy_from_slice(from_rest);
 }
 
+/// Copies these sums one after the other, which together fill the place for them.
+fn keep<const N: usize>(mut place: &mut [u32], sums: [&[u32]; N]) {
+    for sums in sums {
+        let (here, rest) = place.split_at_mut(sums.len());
+        here.copy_from_slice(sums);
+        place = rest;
+    }
+    assert!(place.is_empty(), "{} sums are missing", place.len());
+}
+
 /// Width and height.
 type Sides = (usize, usize);
 
@@ -354,7 +364,7 @@ impl Resize {
         self.prepared = None;
     }
 
-    /// Resizes pictures of `channels`, and keeps the checksums of both passes.
+    /// Resizes pictures of `channels`, and keeps the checksums of both passes and of the weights.
     fn run(
         &mut self,
         token: Token,
@@ -368,12 +378,15 @@ impl Resize {
             self.resizer.prepare(filter, channels, from, to);
             self.prepared = Some((filter, channels, from, to));
         }
-        let (across, down) = (self.resizer.sums(Pass::Horizontal).len(), self.resizer.sums(Pass::Vertical).len());
+        let [across, down] = [Pass::Horizontal, Pass::Vertical].map(|pass| self.resizer.sums(pass).len());
+        let weights = self.resizer.weight_sums().len();
         let shape = [to.1, to.0, channels];
         let shape = if channels == 1 { &shape[..2] } else { &shape };
-        let (target, sums) = output.begin(shape, across + down);
+        let (target, sums) = output.begin(shape, across + down + weights);
         self.resizer.run(token, source, target, Watch::default());
-        sums[..across].copy_from_slice(self.resizer.sums(Pass::Horizontal));
-        sums[across..].copy_from_slice(self.resizer.sums(Pass::Vertical));
+        keep(
+            sums,
+            [self.resizer.sums(Pass::Horizontal), self.resizer.sums(Pass::Vertical), self.resizer.weight_sums()],
+        );
     }
 }
