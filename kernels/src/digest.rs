@@ -1,6 +1,6 @@
 //! Digests and comparisons of buffers, and the bits flipped on purpose.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use bytemuck::Pod;
 use xxhash_rust::xxh3::Xxh3;
@@ -21,9 +21,16 @@ pub(crate) fn digest(dimensions: &[usize], buffers: &[&[u8]]) -> u64 {
     hash.digest()
 }
 
-/// Makes the buffer exactly so long; keeps its memory.
+/// Makes the buffer exactly so long; keeps its memory, and with it what was there, if that is enough. New memory is taken as zeros, which
+/// large pieces from the OS are: nobody would see what goes wrong where memory is cleared that is written before it is read.
 pub(crate) fn resize<T: Pod>(buffer: &mut Vec<T>, len: usize) {
-    buffer.resize(len, T::zeroed());
+    if buffer.capacity() < len {
+        // Before new memory is taken.
+        *buffer = Vec::new();
+        *buffer = vec![T::zeroed(); len];
+    } else {
+        buffer.resize(len, T::zeroed());
+    }
 }
 
 /// Copies `from` into `to`, without taking memory where there is enough.
