@@ -8,8 +8,8 @@ use libc::user_regs_struct;
 
 use crate::thread::Held;
 
-/// Of the extended state: the legacy registers, the header's bits of components that are not in their initial state, and the first
-/// component behind it (Intel SDM, volume 1, 13.4).
+/// In the extended state: where the legacy registers are, where the header says which components are not in their initial state,
+/// and the numbers of components (Intel SDM, volume 1, 13.4).
 const XMM_AT: usize = 160;
 const HEADER_AT: usize = 512;
 const YMM_HIGH: u32 = 2;

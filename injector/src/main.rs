@@ -1,4 +1,4 @@
-//! Flips single bits in the registers of oddcore's workers from outside, one a run, and tells whether the run found it.
+//! Flips single bits in the registers of oddcore's workers from outside, one a worker and run, and tells whether the run found it.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("registers are reached by ptrace of x86-64 Linux");

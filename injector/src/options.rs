@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 
-/// Flips one bit a run in the registers of one of oddcore's workers and tells whether the run found it.
+/// Flips one bit a run in the registers of one of oddcore's workers, or of each of several, and tells whether the run found it.
 #[derive(Parser)]
 pub struct Options {
     /// Where a bit is flipped.

@@ -146,8 +146,7 @@ fn most_and_least_kb(seconds: &str) -> (u64, u64) {
 #[test]
 fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
     // On a slow machine a short run may be over before the second kernel begins.
-    let runs = ["3s", "12s", "48s"].map(|seconds| move || most_and_least_kb(seconds));
-    let mut seen = runs.iter().map(|run| run());
+    let mut seen = ["3s", "12s", "48s"].into_iter().map(most_and_least_kb);
     // The registers take none, but are not the last on a busy machine; what the allocator keeps is its own business.
     assert!(seen.any(|(most, least)| least < most / 10 * 9), "no run of up to 48 s gave memory back");
 }
