@@ -47,21 +47,19 @@ impl Ruler {
         start..end
     }
 
-    /// The weights of one target position, which add up to one; returns where they begin.
-    pub(super) fn weigh(&self, at: usize, weights: &mut Vec<f64>) -> usize {
+    /// The weights of one target position, which add up to one, at the front of `weights`; returns the source positions.
+    pub(super) fn weigh(&self, at: usize, weights: &mut [f64]) -> Range<usize> {
         let (centre, window) = (self.centre(at), self.window(at));
-        let start = window.start;
+        let weights = &mut weights[..window.len()];
         let mut sum = 0.0;
-        weights.clear();
-        weights.extend(window.map(|from| {
-            let weight = self.filter.weight((from as f64 - centre + 0.5) * (1.0 / self.widened));
-            sum += weight;
-            weight
-        }));
+        for (tap, weight) in weights.iter_mut().enumerate() {
+            *weight = self.filter.weight(((window.start + tap) as f64 - centre + 0.5) * (1.0 / self.widened));
+            sum += *weight;
+        }
         if sum != 0.0 {
             weights.iter_mut().for_each(|weight| *weight /= sum);
         }
-        start
+        window
     }
 }
 
@@ -71,10 +69,10 @@ fn scaled(weight: f64) -> f64 {
     half + weight * f64::from(1u32 << PRECISION)
 }
 
-/// The wrapping sum of the bits of what is truncated. Halves change places: a weight with the wrong sign would otherwise vanish
-/// beside its own bits in [`sum_of_bits`].
-fn sum_of_scaled(weights: &[f64]) -> u64 {
-    weights.iter().fold(0, |sum, weight| sum.wrapping_add(scaled(*weight).to_bits().rotate_left(32)))
+/// What a weight and what is truncated of it add to [`Coefficients::sum`]. Halves of the latter change places: a weight with the
+/// wrong sign would otherwise vanish beside its own bits.
+fn addend(weight: f64, scaled: f64) -> u64 {
+    weight.to_bits().wrapping_add(scaled.to_bits().rotate_left(32))
 }
 
 /// The wrapping sum of the weights' bits: rounding them hides faults.
@@ -103,17 +101,17 @@ impl Coefficients {
         resize(&mut self.starts, to);
         resize(&mut self.counts, to);
         resize(&mut self.weights, to * self.stride);
-        self.exact.clear();
-        self.exact.reserve(self.stride);
+        resize(&mut self.exact, self.stride);
         self.sum = 0;
         for at in 0..to {
-            self.starts[at] = ruler.weigh(at, &mut self.exact) as u32;
-            self.counts[at] = self.exact.len() as u32;
-            let sums = sum_of_bits(&self.exact).wrapping_add(sum_of_scaled(&self.exact));
-            self.sum = self.sum.wrapping_add(sums);
-            for (fixed, weight) in self.weights[at * self.stride..].iter_mut().zip(&self.exact) {
+            let window = ruler.weigh(at, &mut self.exact);
+            (self.starts[at], self.counts[at]) = (window.start as u32, window.len() as u32);
+            let weights = self.exact[..window.len()].iter().zip(&mut self.weights[at * self.stride..]);
+            for (weight, fixed) in weights {
+                let scaled = scaled(*weight);
+                self.sum = self.sum.wrapping_add(addend(*weight, scaled));
                 // By way of i64, which takes no clipping in a vector register, where it would hide faults.
-                *fixed = scaled(*weight) as i64 as i32;
+                *fixed = scaled as i64 as i32;
             }
         }
     }
@@ -173,7 +171,9 @@ mod tests {
 
     #[test]
     fn no_bit_of_a_weight_vanishes_in_the_sums() {
-        let sum = |weights: &[f64]| sum_of_bits(weights).wrapping_add(sum_of_scaled(weights));
+        let sum = |weights: &[f64]| {
+            weights.iter().fold(0, |sum: u64, weight| sum.wrapping_add(addend(*weight, scaled(*weight))))
+        };
         let right = [0.3f64, -0.07, 1e-8, -2.1e-7, 1.0];
         for (at, bit) in (0..right.len()).flat_map(|at| (0..64).map(move |bit| (at, bit))) {
             let mut wrong = right;

@@ -47,18 +47,18 @@ impl Weights {
         let ruler = Ruler::new(Filter::Lanczos, from, to);
         // No more than some position needs: a weight of zero hides what is wrong in its value.
         self.taps = (0..to).map(|at| ruler.window(at).len()).max().unwrap_or_default();
-        self.exact.clear();
-        self.exact.reserve(ruler.most_taps());
+        digest::resize(&mut self.exact, ruler.most_taps());
         digest::resize(&mut self.starts, to);
         digest::resize(&mut self.weights, to * self.taps);
         self.weights.fill(0.0);
         self.sum = 0;
         for (at, (begin, weights)) in self.starts.iter_mut().zip(self.weights.chunks_exact_mut(self.taps)).enumerate() {
-            let start = ruler.weigh(at, &mut self.exact);
-            *begin = start.min(from - self.taps) as u32;
-            self.sum = self.sum.wrapping_add(sum_of_bits(&self.exact));
-            let shift = start - *begin as usize;
-            weights[shift..].iter_mut().zip(&self.exact).for_each(|(weight, exact)| *weight = *exact as f32);
+            let window = ruler.weigh(at, &mut self.exact);
+            let exact = &self.exact[..window.len()];
+            *begin = window.start.min(from - self.taps) as u32;
+            self.sum = self.sum.wrapping_add(sum_of_bits(exact));
+            let shift = window.start - *begin as usize;
+            weights[shift..].iter_mut().zip(exact).for_each(|(weight, exact)| *weight = *exact as f32);
         }
         let is_followed = |start: &&u32| **start as usize + self.taps < from;
         self.followed = self.starts.iter().take_while(is_followed).count() / PIXELS * PIXELS;

@@ -127,7 +127,7 @@ impl LinearCv {
                 self.made[heavier % 2][at] ^= 1 << bit;
             }
             watch.note(Pass::Vertical);
-            let [above, below] = [first, second].map(|row| &self.made[row % 2][..]);
+            let (above, below) = (&self.made[first % 2][..], &self.made[second % 2][..]);
             *sum = match token {
                 Token::Scalar => down(pair.weights, &above[..to_row], &below[..to_row], target),
                 #[cfg(all(target_arch = "x86_64", not(feature = "scalar-only")))]

@@ -155,6 +155,16 @@ fn sha256(state: &mut [u32; 8], block: &Block) {
     }
 }
 
+/// The rounds of SHA-1 that have one constant and one function.
+fn rounds(working: &mut [u32; 5], w: &[u32; 20], k: u32, f: impl Fn(u32, u32, u32) -> u32) {
+    let [mut a, mut b, mut c, mut d, mut e] = *working;
+    for w in w {
+        let sum = a.rotate_left(5).wrapping_add(f(b, c, d)).wrapping_add(e).wrapping_add(k).wrapping_add(*w);
+        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, sum);
+    }
+    *working = [a, b, c, d, e];
+}
+
 /// FIPS 180-4, 6.1.2.
 fn sha1(state: &mut [u32; 5], block: &Block) {
     let mut w = [0u32; 80];
@@ -162,18 +172,13 @@ fn sha1(state: &mut [u32; 5], block: &Block) {
         w[t] =
             if t < 16 { block[t].swap_bytes() } else { (w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]).rotate_left(1) };
     }
-    let [mut a, mut b, mut c, mut d, mut e] = *state;
-    for (t, w) in w.into_iter().enumerate() {
-        let (f, k) = match t / 20 {
-            0 => (b & c ^ !b & d, 0x5a82_7999),
-            1 => (b ^ c ^ d, 0x6ed9_eba1),
-            2 => (b & c ^ b & d ^ c & d, 0x8f1b_bcdc),
-            _ => (b ^ c ^ d, 0xca62_c1d6),
-        };
-        let sum = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(w);
-        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, sum);
-    }
-    for (state, word) in state.iter_mut().zip([a, b, c, d, e]) {
+    let mut working = *state;
+    let [first, second, third, fourth] = w.as_chunks::<20>().0 else { unreachable!("80 words") };
+    rounds(&mut working, first, 0x5a82_7999, |b, c, d| b & c ^ !b & d);
+    rounds(&mut working, second, 0x6ed9_eba1, |b, c, d| b ^ c ^ d);
+    rounds(&mut working, third, 0x8f1b_bcdc, |b, c, d| b & c ^ b & d ^ c & d);
+    rounds(&mut working, fourth, 0xca62_c1d6, |b, c, d| b ^ c ^ d);
+    for (state, word) in state.iter_mut().zip(working) {
         *state = state.wrapping_add(word);
     }
 }

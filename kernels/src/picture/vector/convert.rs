@@ -9,6 +9,12 @@ use crate::picture::{
 /// Bytes of a group of RGB pixels.
 const RGB_GROUP: usize = 3 * GROUP;
 
+/// The whole groups of each plane and what is left of it. One by one: `map` would not be inlined.
+#[inline(always)]
+fn planes_in_groups<T>([red, green, blue]: [&[T]; 3]) -> [(&[[T; GROUP]], &[T]); 3] {
+    [red.as_chunks(), green.as_chunks(), blue.as_chunks()]
+}
+
 impl Vector for ToPlanes<'_> {
     #[inline(always)]
     fn vector<L: Lanes>(self, lanes: L) -> u32 {
@@ -38,7 +44,7 @@ fn to_planes<L: Lanes, const SUMMED: bool>(lanes: L, operation: ToPlanes<'_>) ->
             lanes.store_floats(if SUMMED { lanes.sub(quotients, lesses) } else { quotients }, plane);
         }
     }
-    lanes.total(sums).wrapping_add(remainder(rgb.len(), ToPlanes { rgb, planes: [red, green, blue], divisor, less }))
+    lanes.total(sums).wrapping_add(remainder(rgb.len(), || ToPlanes { rgb, planes: [red, green, blue], divisor, less }))
 }
 
 impl Vector for ToPlanesF64<'_> {
@@ -56,7 +62,7 @@ impl Vector for ToPlanesF64<'_> {
                 lanes.store_doubles(lanes.div_doubles(lanes.doubles_of(lanes.ints_of(bytes)), divisors), plane);
             }
         }
-        remainder(rgb.len(), Self { rgb, planes: [red, green, blue], divisor });
+        remainder(rgb.len(), || Self { rgb, planes: [red, green, blue], divisor });
     }
 }
 
@@ -71,7 +77,7 @@ impl Vector for Narrow<'_> {
             sums = lanes.sum_doubles(sums, values);
             lanes.store_floats(lanes.narrowed(values), to);
         }
-        lanes.total(sums).wrapping_add(remainder(from.len(), Self { from, to }))
+        lanes.total(sums).wrapping_add(remainder(from.len(), || Self { from, to }))
     }
 }
 
@@ -89,13 +95,12 @@ impl Vector for ToRgb<'_> {
 fn to_rgb<L: Lanes, const DECODED: bool>(lanes: L, operation: ToRgb<'_>) -> u32 {
     let ToRgb { planes, rgb, bytes } = operation;
     let (groups, rgb) = rgb.as_chunks_mut::<RGB_GROUP>();
-    let whole = planes.map(|plane| plane.as_chunks::<GROUP>().0);
-    let rest = planes.map(|plane| plane.as_chunks::<GROUP>().1);
+    let [(reds, red), (greens, green), (blues, blue)] = planes_in_groups(planes);
     let (zero, one, two, scale) = (lanes.floats(0.0), lanes.floats(1.0), lanes.floats(2.0), lanes.floats(255.0));
     let mut sums = lanes.no_sums();
     for (n, group) in groups.iter_mut().enumerate() {
         let mut channels = lanes::NO_CHANNELS;
-        for (bytes, plane) in channels.iter_mut().zip(whole) {
+        for (bytes, plane) in channels.iter_mut().zip([reds, greens, blues]) {
             let values = lanes.load_floats(&plane[n]);
             let unit = if DECODED { lanes.div(lanes.add(values, one), two) } else { values };
             let products = lanes.mul(scale, lanes.min(lanes.max(unit, zero), one));
@@ -104,7 +109,7 @@ fn to_rgb<L: Lanes, const DECODED: bool>(lanes: L, operation: ToRgb<'_>) -> u32 
         }
         lanes::pixels(lanes, channels, group);
     }
-    lanes.total(sums).wrapping_add(remainder(rgb.len(), ToRgb { planes: rest, rgb, bytes }))
+    lanes.total(sums).wrapping_add(remainder(rgb.len(), || ToRgb { planes: [red, green, blue], rgb, bytes }))
 }
 
 impl Vector for ToRgbF64<'_> {
@@ -112,13 +117,12 @@ impl Vector for ToRgbF64<'_> {
     fn vector<L: Lanes>(self, lanes: L) -> u32 {
         let Self { planes, rgb } = self;
         let (groups, rgb) = rgb.as_chunks_mut::<RGB_GROUP>();
-        let whole = planes.map(|plane| plane.as_chunks::<GROUP>().0);
-        let rest = planes.map(|plane| plane.as_chunks::<GROUP>().1);
+        let [(reds, red), (greens, green), (blues, blue)] = planes_in_groups(planes);
         let (zero, one, scale) = (lanes.doubles(0.0), lanes.doubles(1.0), lanes.doubles(255.0));
         let mut sums = lanes.no_sums();
         for (n, group) in groups.iter_mut().enumerate() {
             let mut channels = lanes::NO_CHANNELS;
-            for (bytes, plane) in channels.iter_mut().zip(whole) {
+            for (bytes, plane) in channels.iter_mut().zip([reds, greens, blues]) {
                 let clipped = lanes.min_doubles(lanes.max_doubles(lanes.load_doubles(&plane[n]), zero), one);
                 let products = lanes.mul_doubles(scale, clipped);
                 sums = lanes.sum_doubles(sums, products);
@@ -126,7 +130,7 @@ impl Vector for ToRgbF64<'_> {
             }
             lanes::pixels(lanes, channels, group);
         }
-        lanes.total(sums).wrapping_add(remainder(rgb.len(), Self { planes: rest, rgb }))
+        lanes.total(sums).wrapping_add(remainder(rgb.len(), || Self { planes: [red, green, blue], rgb }))
     }
 }
 
@@ -139,7 +143,7 @@ impl Vector for Negative<'_> {
         for (from, to) in froms.iter().zip(tos) {
             lanes.store_floats(lanes.sub(one, lanes.mul(two, lanes.load_floats(from))), to);
         }
-        remainder(from.len(), Self { from, to });
+        remainder(from.len(), || Self { from, to });
     }
 }
 
@@ -151,7 +155,7 @@ impl Vector for Widen<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes.store_longs(lanes.ints_of(lanes::load16(lanes, group)), to);
         }
-        remainder(bytes.len(), Self { bytes, longs });
+        remainder(bytes.len(), || Self { bytes, longs });
     }
 }
 
@@ -163,7 +167,7 @@ impl Vector for Repeat4<'_> {
         for (from, to) in froms.iter().zip(tos) {
             lanes::repeat4(lanes, from, to);
         }
-        remainder(from.len(), Self { from, to });
+        remainder(from.len(), || Self { from, to });
     }
 }
 
@@ -179,7 +183,7 @@ impl Vector for ToZeroOrOne<'_> {
             sums = lanes.sum_floats(sums, quotients);
             lanes.store_floats(lanes.nearest(quotients), to);
         }
-        lanes.total(sums).wrapping_add(remainder(bytes.len(), Self { bytes, to }))
+        lanes.total(sums).wrapping_add(remainder(bytes.len(), || Self { bytes, to }))
     }
 }
 
@@ -196,7 +200,7 @@ impl Vector for Channels<'_> {
                 lanes::store16(lanes, bytes, plane);
             }
         }
-        remainder(rgb.len(), Self { rgb, planes: [red, green, blue] });
+        remainder(rgb.len(), || Self { rgb, planes: [red, green, blue] });
     }
 }
 
@@ -209,7 +213,7 @@ impl Vector for Reverse<'_> {
             let [red, green, blue] = lanes::channels(lanes, from);
             lanes::pixels(lanes, [blue, green, red], to);
         }
-        remainder(from.len(), Self { from, to });
+        remainder(from.len(), || Self { from, to });
     }
 }
 
@@ -221,7 +225,7 @@ impl Vector for AddAlpha<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes::rgb_to_rgba(lanes, group, bytemuck::must_cast_mut(to));
         }
-        remainder(rgba.len(), Self { rgb, rgba });
+        remainder(rgba.len(), || Self { rgb, rgba });
     }
 }
 
@@ -233,6 +237,6 @@ impl Vector for DropAlpha<'_> {
         for (group, to) in groups.iter().zip(tos) {
             lanes::rgba_to_rgb(lanes, bytemuck::must_cast_ref(group), to);
         }
-        remainder(rgba.len(), Self { rgba, rgb });
+        remainder(rgba.len(), || Self { rgba, rgb });
     }
 }

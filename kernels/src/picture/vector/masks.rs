@@ -33,7 +33,7 @@ impl Vector for Blur<'_> {
             sums = lanes.sum_shorts(sums, blurred);
             lanes.store_shorts(lanes.high_bytes(blurred), to);
         }
-        lanes.total(sums).wrapping_add(remainder(to.len(), Self { taps: taps.map(|tap| &tap[done..]), to }))
+        lanes.total(sums).wrapping_add(remainder(to.len(), || Self { taps: taps.map(|tap| &tap[done..]), to }))
     }
 }
 
@@ -53,7 +53,7 @@ impl Vector for Largest<'_> {
             }
             lanes.store_bytes(lanes.max_bytes(lanes.max_bytes(a, b), lanes.max_bytes(c, d)), to);
         }
-        lanes.total(sums).wrapping_add(remainder(to.len(), Self { taps: taps.map(|tap| &tap[done..]), to }))
+        lanes.total(sums).wrapping_add(remainder(to.len(), || Self { taps: taps.map(|tap| &tap[done..]), to }))
     }
 }
 
@@ -67,7 +67,7 @@ impl Vector for CountNonZero<'_> {
             count += BYTES as i64 - i64::from(lanes.zeros(bytes));
             sums = lanes.sum_bytes(sums, bytes);
         }
-        let (others, rest) = remainder(rest.len(), Self(rest));
+        let (others, rest) = remainder(rest.len(), || Self(rest));
         (count + others, lanes.total(sums).wrapping_add(rest))
     }
 }
@@ -84,7 +84,7 @@ impl Vector for Occupied<'_> {
             sums = lanes.sum_bytes(sums, bytes);
             lanes.store_bytes(lanes.or_bytes(lanes.load_bytes(column), bytes), column);
         }
-        let (others, rest) = remainder(row.len(), Self { row, columns });
+        let (others, rest) = remainder(row.len(), || Self { row, columns });
         (others || lanes.zeros(any) != BYTES as u32, lanes.total(sums).wrapping_add(rest))
     }
 }
@@ -104,7 +104,7 @@ impl Vector for Paste<'_> {
             sums = lanes.sum_shorts(sums, mixed);
             lanes.store_shorts(lanes.high_bytes(lanes.add_shorts(lanes.high_bytes(mixed), mixed)), base);
         }
-        lanes.total(sums).wrapping_add(remainder(base.len(), Self { base, top, mask }))
+        lanes.total(sums).wrapping_add(remainder(base.len(), || Self { base, top, mask }))
     }
 }
 
@@ -118,7 +118,7 @@ impl Vector for PutAlpha<'_> {
             let alpha = lanes.shift_left(lanes.ints_of(load16(lanes, alpha)), 24);
             lanes.store_ints(lanes.xor(lanes.and(lanes.load_ints(group), colours), alpha), group);
         }
-        remainder(rgba.len(), Self { rgba, alpha });
+        remainder(rgba.len(), || Self { rgba, alpha });
     }
 }
 
@@ -164,6 +164,6 @@ impl Vector for Composite<'_> {
             sums = lanes.sum_ints(sums, pixel);
             lanes.store_ints(pixel, to);
         }
-        lanes.total(sums).wrapping_add(remainder(to.len(), Self { base, top, to }))
+        lanes.total(sums).wrapping_add(remainder(to.len(), || Self { base, top, to }))
     }
 }

@@ -16,10 +16,11 @@ pub(crate) trait Vector: Operation {
     fn vector<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
-/// What fills no group, by the reference. Of nothing no call: nobody would see what goes wrong in one that does nothing.
+/// What fills no group, by the reference. Where nothing is left there is no call, and nothing made ready for one: nobody would see
+/// what goes wrong there.
 #[inline(always)]
-fn remainder<O: Operation<Output: Default>>(left: usize, operation: O) -> O::Output {
-    if left == 0 { O::Output::default() } else { operation.scalar() }
+fn remainder<O: Operation<Output: Default>>(left: usize, operation: impl FnOnce() -> O) -> O::Output {
+    if left == 0 { O::Output::default() } else { operation().scalar() }
 }
 
 /// Carries it out as the token says.
