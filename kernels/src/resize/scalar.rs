@@ -19,8 +19,14 @@ pub(super) const fn kept(accumulator: i32) -> u32 {
     (accumulator as u32).wrapping_add(((accumulator >> DROPPED) as u32).wrapping_mul(OF_UPPER))
 }
 
-fn accumulate<'a>(weights: &[i32], bytes: impl Iterator<Item = &'a u8>) -> i32 {
-    weights.iter().zip(bytes).fold(HALF, |sum, (&weight, &byte)| sum.wrapping_add(weight * i32::from(byte)))
+/// Taps `apart` bytes from each other. By index: of iterators that step, made for every sample, most is read only once or not at all.
+fn accumulate(weights: &[i32], bytes: &[u8], first: usize, apart: usize) -> i32 {
+    let (mut sum, mut at) = (HALF, first);
+    for weight in weights {
+        sum = sum.wrapping_add(weight * i32::from(bytes[at]));
+        at += apart;
+    }
+    sum
 }
 
 /// One row. Order: taps from left to right, channel by channel.
@@ -29,7 +35,7 @@ pub(super) fn across(taps: &Coefficients, channels: usize, source: &[u8], target
     for (x, pixel) in target.chunks_exact_mut(channels).enumerate() {
         let (start, weights) = taps.taps(x);
         for (channel, value) in pixel.iter_mut().enumerate() {
-            let accumulator = accumulate(weights, source[start * channels + channel..].iter().step_by(channels));
+            let accumulator = accumulate(weights, source, start * channels + channel, channels);
             sum = sum.wrapping_add(kept(accumulator));
             *value = to_byte(accumulator);
         }
@@ -42,7 +48,7 @@ pub(super) fn down(weights: &[i32], source: &[u8], target: &mut [u8]) -> u32 {
     let mut sum = 0u32;
     let row = target.len();
     for (x, value) in target.iter_mut().enumerate() {
-        let accumulator = accumulate(weights, source[x..].iter().step_by(row));
+        let accumulator = accumulate(weights, source, x, row);
         sum = sum.wrapping_add(kept(accumulator));
         *value = to_byte(accumulator);
     }
