@@ -104,7 +104,13 @@ pub fn next_instruction(held: &Held, at: u64) -> anyhow::Result<Instruction> {
     Ok(Decoder::with_ip(64, &code, at, DecoderOptions::NONE).decode())
 }
 
-fn writes(access: OpAccess) -> bool {
+/// Whether an instruction reads what it accesses so.
+pub fn reads(access: OpAccess) -> bool {
+    matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
+}
+
+/// Whether it writes it.
+pub fn writes(access: OpAccess) -> bool {
     matches!(access, OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
 }
 

@@ -4,6 +4,8 @@
 compile_error!("registers are reached by ptrace of x86-64 Linux");
 
 mod bit;
+mod follow;
+mod moment;
 mod options;
 mod places;
 mod tally;
@@ -15,7 +17,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Parser;
 
-use crate::{options::Options, places::Places, tally::Tally};
+use crate::{
+    options::{Group, Options},
+    places::Places,
+    tally::Tally,
+};
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -33,6 +39,12 @@ fn run(options: &Options) -> anyhow::Result<()> {
     }
     let places = Places::of(&options.command[0])?;
     let mut random = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    if options.follow {
+        if options.group != Group::General {
+            bail!("--follow: only results of --group general are followed");
+        }
+        return follow::run(options, &places, &mut random);
+    }
     let mut tally = Tally::default();
     let runs: Vec<&[u32]> = options.cpus.chunks(if options.together { options.cpus.len() } else { 1 }).collect();
     let mut number = 0;

@@ -1,28 +1,23 @@
 //! One run with a bit flipped in one worker, or in each of several.
 
 use std::{
-    fmt, fs, io,
-    process::{Command, Stdio},
+    fmt, fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use iced_x86::{InstructionInfoFactory, Register};
-use libc::user_regs_struct;
-use nix::unistd::Pid;
+use iced_x86::InstructionInfoFactory;
+use tempfile::TempDir;
 
 use crate::{
-    bit::{self, Bit},
+    bit::Bit,
+    moment,
     options::{Group, Options},
     places::Places,
-    thread::Held,
 };
-
-/// The most instructions that are stepped over: code without results of the kind must not hold a run up for long.
-const MOST_STEPS: u32 = 20_000;
-/// How much of the stack is searched for who called a library.
-const STACK_WORDS: u64 = 64;
 
 /// What came of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,22 +57,38 @@ impl fmt::Display for Trial {
     }
 }
 
+/// A run that was started, with a folder of its own for what it keeps.
+pub struct Started {
+    /// The supervisor.
+    pub run: Child,
+    report: PathBuf,
+    runs: TempDir,
+}
+
+impl Started {
+    /// Starts the command.
+    pub fn new(options: &Options) -> anyhow::Result<Self> {
+        let runs = tempfile::tempdir().context("no folder for the run")?;
+        let report = runs.path().join("report.json");
+        let program = &options.command[0];
+        let run = Command::new(program)
+            .args(&options.command[1..])
+            .arg("--runs")
+            .arg(runs.path())
+            .arg("--json")
+            .arg(&report)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{program}: not to be started"))?;
+        Ok(Self { run, report, runs })
+    }
+}
+
 /// Starts the command, flips a bit of the worker on each of the CPUs and reads the report.
 pub fn run(options: &Options, cpus: &[u32], places: &Places, random: &mut fastrand::Rng) -> anyhow::Result<Vec<Trial>> {
-    let runs = tempfile::tempdir().context("no folder for the run")?;
-    let report = runs.path().join("report.json");
-    let program = &options.command[0];
-    let mut run = Command::new(program)
-        .args(&options.command[1..])
-        .arg("--runs")
-        .arg(runs.path())
-        .arg("--json")
-        .arg(&report)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| format!("{program}: not to be started"))?;
+    let Started { mut run, report, runs: _kept } = Started::new(options)?;
     let began = Instant::now();
     let supervisor = run.id();
     // Whoever stops a thread is its tracer, and no other thread is.
@@ -152,82 +163,25 @@ fn flip(
 ) -> anyhow::Result<(String, String)> {
     let mut factory = InstructionInfoFactory::new();
     loop {
-        let (process, mut held, mut before) = stop(supervisor, cpu, random)?;
-        let name = |held: &Held, at: &user_regs_struct| {
-            places.name(process, &options.command[0], at.rip, &held.stack(at.rsp, STACK_WORDS))
-        };
+        let mut moment = moment::stop(supervisor, cpu, random)?;
         if matches!(options.group, Group::Nothing | Group::Register) {
             let chosen = (options.group == Group::Register).then(|| Bit::of_any_vector(random));
-            chosen.map_or(Ok(()), |bit| bit.flip(&held))?;
+            chosen.map_or(Ok(()), |bit| bit.flip(&moment.held))?;
             let what = chosen.map_or_else(|| "looked".into(), |bit| bit.to_string());
-            return Ok((format!("{what} at {:#x}", before.rip), name(&held, &before)));
+            return Ok((format!("{what} at {:#x}", moment.registers.rip), moment.place(places, options)));
         }
-        let mut left = random.u32(0..options.steps);
-        for _ in 0..MOST_STEPS {
-            let instruction = bit::next_instruction(&held, before.rip)?;
-            held.step()?;
-            let after = held.registers()?;
-            let meant = match options.group {
-                Group::General => bit::general_results(&mut factory, &instruction, &after),
-                _ => bit::vector_results(&mut factory, &instruction),
-            };
-            if !meant.is_empty() && left == 0 {
-                let chosen: Register = meant[random.usize(0..meant.len())];
-                let chosen = Bit::of(chosen, random);
-                chosen.flip(&held)?;
-                let what = format!("{chosen} by {:?} at {:#x}", instruction.code(), before.rip);
-                return Ok((what, name(&held, &before)));
-            }
-            left -= u32::from(!meant.is_empty());
-            before = after;
+        if let Some(written) = moment.step_to_result(options, places, &mut factory, random)? {
+            let chosen = Bit::of(written.register, random);
+            chosen.flip(&moment.held)?;
+            return Ok((format!("{chosen} by {:?} at {:#x}", written.code, written.at), written.place));
         }
         if Instant::now() >= until {
-            bail!("no result of the kind in {MOST_STEPS} instructions, in {}", name(&held, &before));
+            let place = moment.place(places, options);
+            bail!("no result of the kind in {} instructions, in {place}", moment::MOST_STEPS);
         }
-        drop(held);
+        drop(moment);
         thread::sleep(Duration::from_millis(random.u64(1..500)));
     }
-}
-
-/// Stops the worker on that CPU in a moment in which it executes its own instructions.
-fn stop(supervisor: u32, cpu: u32, random: &mut fastrand::Rng) -> anyhow::Result<(i32, Held, user_regs_struct)> {
-    loop {
-        match lane(supervisor, cpu) {
-            Ok(Some((process, lane))) => {
-                let held = Held::stop(Pid::from_raw(lane))?;
-                let registers = held.registers()?;
-                // In a system call it executes none.
-                if registers.orig_rax as i64 == -1 {
-                    return Ok((process, held, registers));
-                }
-            }
-            Ok(None) => {}
-            Err(_) => bail!("the run was over"),
-        }
-        thread::sleep(Duration::from_micros(random.u64(100..2_000)));
-    }
-}
-
-/// The process and thread of the worker that is pinned to that CPU, unless it sleeps. An error: the run is over.
-fn lane(supervisor: u32, cpu: u32) -> io::Result<Option<(i32, i32)>> {
-    let name = format!("lane-{cpu}");
-    let stat = fs::read_to_string(format!("/proc/{supervisor}/stat"))?;
-    if stat.contains(") Z ") {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
-    Ok(children.split_whitespace().find_map(|child| {
-        fs::read_dir(format!("/proc/{child}/task")).ok()?.flatten().find_map(|task| {
-            let stat = fs::read_to_string(task.path().join("stat")).ok()?;
-            let (before, after) = stat.split_once(") ")?;
-            // A thread that roams has the name of its first CPU.
-            let status = fs::read_to_string(task.path().join("status")).ok()?;
-            let pinned =
-                status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim() == cpu.to_string();
-            let is_meant = pinned && before.split_once('(')?.1 == name && after.starts_with('R');
-            Some((child.parse().ok()?, task.file_name().to_str()?.parse().ok()?)).filter(|_| is_meant)
-        })
-    }))
 }
 
 #[cfg(test)]
