@@ -159,18 +159,6 @@ pub fn wake_on_time() -> io::Result<()> {
     Ok(rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?)
 }
 
-/// Large pieces of memory come from the OS each time, zeros already: nobody would see what goes wrong where an allocator clears what
-/// is written over before it is read. glibc would otherwise keep up to 32 MiB of them.
-pub fn take_large_memory_fresh() {
-    #[cfg(target_env = "gnu")]
-    {
-        // Above what `numpy-churn` takes and gives back, of which the allocator is to make the most.
-        const LARGE: libc::c_int = 512 << 10;
-        // SAFETY: sets a number of the allocator's. If it refuses, memory comes as before.
-        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
-    }
-}
-
 /// Sleeps while the word's lower half is `value`'s, at most so long; may return before.
 pub fn wait_while(word: &AtomicU64, value: u64, timeout_ns: u64) {
     let timeout =

@@ -8,6 +8,8 @@ mod company;
 mod cpuid;
 pub mod crash;
 mod cycles;
+#[cfg(target_os = "linux")]
+mod glibc;
 mod held;
 #[cfg(target_os = "linux")]
 mod keep_awake;
@@ -30,6 +32,8 @@ pub use command::*;
 pub use company::{keep, shell_objects, spawn_keeper};
 pub use cpuid::cpuid;
 pub use cycles::CycleCounter;
+#[cfg(target_os = "linux")]
+pub use glibc::{clear_memory_by_vectors, take_large_memory_fresh};
 pub use held::sleep_holding;
 #[cfg(target_os = "linux")]
 pub use keep_awake::KeepAwake;

@@ -203,6 +203,11 @@ impl ProcessHost {
         for image in &self.images {
             command.arg("--image").arg(image);
         }
+        // Not of the user's program.
+        #[cfg(target_os = "linux")]
+        if self.program.is_none() {
+            platform::clear_memory_by_vectors(&mut command);
+        }
         self.say_model(core, &mut command);
         if let Some(drill) = drill {
             command.arg("--drill-kernel").arg(&drill.kernel).arg("--drill-fault").arg(drill.fault.name());

@@ -31,7 +31,7 @@ pub(crate) fn paint(rng: &mut Rng, width: usize, channels: usize, samples: &mut 
                 }
                 _ => {
                     let colour = &look.to_le_bytes()[1..][..channels];
-                    block.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(colour));
+                    block.iter_mut().zip(colour.iter().cycle()).for_each(|(value, sample)| *value = *sample);
                 }
             }
         }
