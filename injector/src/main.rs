@@ -1,4 +1,5 @@
-//! Flips single bits in the registers of oddcore's workers from outside, one a worker and run, and tells whether the run found it.
+//! Flips single bits in the registers of oddcore's workers from outside, one a worker and run, and tells whether the run found it; or follows
+//! what they compute to where it is used.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("registers are reached by ptrace of x86-64 Linux");
@@ -23,6 +24,9 @@ use crate::{
     tally::Tally,
 };
 
+/// A day, seconds.
+const LATEST: f64 = 86_400.0;
+
 fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,8 +38,12 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    if !(options.from >= 0.0 && options.to >= options.from) {
-        bail!("--from {} --to {}: seconds into the run, the first not after the second", options.from, options.to);
+    if !(options.from >= 0.0 && options.to >= options.from && options.to <= LATEST) {
+        bail!(
+            "--from {} --to {}: seconds into the run, the first not after the second, at most a day",
+            options.from,
+            options.to
+        );
     }
     let places = Places::of(&options.command[0])?;
     let mut random = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);

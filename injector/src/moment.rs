@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most instructions that are stepped over: code without results of the kind must not hold a run up for long.
-pub const MOST_STEPS: u32 = 20_000;
+pub const MOST_WITHOUT_RESULT: u32 = 20_000;
 /// How much of the stack is searched for who called a library.
 const STACK_WORDS: u64 = 64;
 
@@ -57,7 +57,7 @@ impl Moment {
         random: &mut fastrand::Rng,
     ) -> anyhow::Result<Option<Written>> {
         let mut left = random.u32(0..options.steps);
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MOST_WITHOUT_RESULT {
             let instruction = bit::next_instruction(&self.held, self.registers.rip)?;
             self.held.step()?;
             let after = self.held.registers()?;
@@ -97,13 +97,17 @@ pub fn stop(supervisor: u32, cpu: u32, random: &mut fastrand::Rng) -> anyhow::Re
     }
 }
 
+/// Whether the run's supervisor has ended.
+pub fn is_over(supervisor: u32) -> bool {
+    fs::read_to_string(format!("/proc/{supervisor}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
 /// The process and thread of the worker that is pinned to that CPU, unless it sleeps. An error: the run is over.
 fn lane(supervisor: u32, cpu: u32) -> io::Result<Option<(i32, i32)>> {
-    let name = format!("lane-{cpu}");
-    let stat = fs::read_to_string(format!("/proc/{supervisor}/stat"))?;
-    if stat.contains(") Z ") {
+    if is_over(supervisor) {
         return Err(io::ErrorKind::NotFound.into());
     }
+    let name = format!("lane-{cpu}");
     let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
     Ok(children.split_whitespace().find_map(|child| {
         fs::read_dir(format!("/proc/{child}/task")).ok()?.flatten().find_map(|task| {

@@ -23,8 +23,8 @@ pub struct Options {
     /// CPUs whose workers are hit, in turn: the run tests the cores of them all.
     #[arg(long, value_delimiter = ',', required = true)]
     pub cpus: Vec<u32>,
-    /// Flips nothing: in one run, follows results of general registers, one after the other, to where they are used.
-    #[arg(long)]
+    /// Flips nothing: in one run, follows results of general registers, one after the other, to where they are used, between the same seconds.
+    #[arg(long, conflicts_with_all = ["trials", "together"])]
     pub follow: bool,
     /// Hits all of them in every run, each once and in its own moment.
     #[arg(long)]

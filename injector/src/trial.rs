@@ -1,4 +1,4 @@
-//! One run with a bit flipped in one worker, or in each of several.
+//! One run, and in it a bit flipped in one worker or in each of several.
 
 use std::{
     fmt, fs,
@@ -62,19 +62,20 @@ pub struct Started {
     /// The supervisor.
     pub run: Child,
     report: PathBuf,
-    runs: TempDir,
+    /// Deleted with it.
+    _folder: TempDir,
 }
 
 impl Started {
     /// Starts the command.
     pub fn new(options: &Options) -> anyhow::Result<Self> {
-        let runs = tempfile::tempdir().context("no folder for the run")?;
-        let report = runs.path().join("report.json");
+        let folder = tempfile::tempdir().context("no folder for the run")?;
+        let report = folder.path().join("report.json");
         let program = &options.command[0];
         let run = Command::new(program)
             .args(&options.command[1..])
             .arg("--runs")
-            .arg(runs.path())
+            .arg(folder.path())
             .arg("--json")
             .arg(&report)
             .stdin(Stdio::null())
@@ -82,15 +83,23 @@ impl Started {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{program}: not to be started"))?;
-        Ok(Self { run, report, runs })
+        Ok(Self { run, report, _folder: folder })
+    }
+}
+
+impl Drop for Started {
+    /// Ends it, if it has not.
+    fn drop(&mut self) {
+        let _ = self.run.kill();
+        let _ = self.run.wait();
     }
 }
 
 /// Starts the command, flips a bit of the worker on each of the CPUs and reads the report.
 pub fn run(options: &Options, cpus: &[u32], places: &Places, random: &mut fastrand::Rng) -> anyhow::Result<Vec<Trial>> {
-    let Started { mut run, report, runs: _kept } = Started::new(options)?;
+    let mut started = Started::new(options)?;
     let began = Instant::now();
-    let supervisor = run.id();
+    let supervisor = started.run.id();
     // Whoever stops a thread is its tracer, and no other thread is.
     let flipped: Vec<_> = thread::scope(|scope| {
         let hits: Vec<_> = cpus
@@ -108,8 +117,8 @@ pub fn run(options: &Options, cpus: &[u32], places: &Places, random: &mut fastra
             .collect();
         hits.into_iter().map(|hit| hit.join().expect("does not panic")).collect()
     });
-    run.wait().context("the run")?;
-    let report = fs::read(&report).context("the run left no report: see what it says by itself")?;
+    started.run.wait().context("the run")?;
+    let report = fs::read(&started.report).context("the run left no report: see what it says by itself")?;
     let report: serde_json::Value = serde_json::from_slice(&report).context("the report")?;
     let trial = |(&cpu, (seconds_in, flipped)): (&u32, (f64, anyhow::Result<_>))| {
         let (outcome, said) = verdict(&report, cpu, cpus);
@@ -177,7 +186,7 @@ fn flip(
         }
         if Instant::now() >= until {
             let place = moment.place(places, options);
-            bail!("no result of the kind in {} instructions, in {place}", moment::MOST_STEPS);
+            bail!("no result of the kind in {} instructions, in {place}", moment::MOST_WITHOUT_RESULT);
         }
         drop(moment);
         thread::sleep(Duration::from_millis(random.u64(1..500)));

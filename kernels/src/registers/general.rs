@@ -44,10 +44,12 @@ impl File for General {
 
 /// The reference: one turn.
 fn scalar(state: &mut [u64; REGISTERS]) {
+    // A remainder would take products of which half is not read.
+    let around = |at: usize| if at < REGISTERS { at } else { at - REGISTERS };
     for round in 0..REGISTERS {
         for i in 0..REGISTERS {
-            let at = (round + i) % REGISTERS;
-            let (x, n) = (state[at], state[(at + 1) % REGISTERS]);
+            let at = around(round + i);
+            let (x, n) = (state[at], state[around(at + 1)]);
             state[at] = match i % 8 {
                 0 => x.wrapping_add(n),
                 1 => x ^ n,

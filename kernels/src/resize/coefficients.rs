@@ -69,15 +69,10 @@ fn scaled(weight: f64) -> f64 {
     half + weight * f64::from(1u32 << PRECISION)
 }
 
-/// What a weight and what is truncated of it add to [`Coefficients::sum`]. Halves of the latter change places: a weight with the
+/// What a weight and what is truncated of it add to [`Coefficients::sum`], since rounding hides faults. Halves of the latter change places: a weight with the
 /// wrong sign would otherwise vanish beside its own bits.
 fn addend(weight: f64, scaled: f64) -> u64 {
     weight.to_bits().wrapping_add(scaled.to_bits().rotate_left(32))
-}
-
-/// The wrapping sum of the weights' bits: rounding them hides faults.
-pub(super) fn sum_of_bits(weights: &[f64]) -> u64 {
-    weights.iter().fold(0, |sum, weight| sum.wrapping_add(weight.to_bits()))
 }
 
 /// For each target position: where its taps begin, and their weights.

@@ -4,10 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    coefficients::{Ruler, sum_of_bits},
-    filter::Filter,
-};
+use super::{coefficients::Ruler, filter::Filter};
 use crate::{buffer::Buffer, digest, fused, isa::Token};
 
 /// Samples a pixel.
@@ -69,6 +66,11 @@ impl Weights {
         self.spread.iter_mut().zip(&self.weights).for_each(|(spread, weight)| *spread = [*weight; 4]);
         self.starts.resize(to.next_multiple_of(PIXELS), 0);
     }
+}
+
+/// The wrapping sum of the weights' bits: rounding them hides faults.
+fn sum_of_bits(weights: &[f64]) -> u64 {
+    weights.iter().fold(0, |sum, weight| sum.wrapping_add(weight.to_bits()))
 }
 
 /// A resize and the memory for it.
@@ -156,8 +158,14 @@ impl FloatResizer {
     }
 }
 
-fn chain<'a>(weights: &[f32], values: impl Iterator<Item = &'a f32>) -> f32 {
-    weights.iter().zip(values).fold(0.0, |sum, (weight, value)| fused::multiply_add(*weight, *value, sum))
+/// Taps `apart` samples from each other; by index, as in [`super::scalar`].
+fn chain(weights: &[f32], values: &[f32], first: usize, apart: usize) -> f32 {
+    let (mut sum, mut at) = (0.0, first);
+    for weight in weights {
+        sum = fused::multiply_add(*weight, values[at], sum);
+        at += apart;
+    }
+    sum
 }
 
 /// The reference of a row. Vectors have a pixel in four lanes, of which the last takes the first channel of the pixel behind each;
@@ -167,7 +175,7 @@ fn across(table: &Weights, source: &[f32], target: &mut [f32]) -> u32 {
     let weights = table.weights.chunks_exact(table.taps);
     for (x, ((pixel, weights), start)) in target.chunks_exact_mut(CHANNELS).zip(weights).zip(&table.starts).enumerate()
     {
-        let lane = |lane: usize| chain(weights, source[*start as usize * CHANNELS + lane..].iter().step_by(CHANNELS));
+        let lane = |lane: usize| chain(weights, source, *start as usize * CHANNELS + lane, CHANNELS);
         pixel.iter_mut().enumerate().for_each(|(channel, value)| *value = lane(channel));
         if x < table.followed {
             let lanes = pixel.iter().copied().chain([lane(CHANNELS)]);
@@ -180,6 +188,6 @@ fn across(table: &Weights, source: &[f32], target: &mut [f32]) -> u32 {
 /// The reference of a target row.
 fn down(weights: &[f32], rows: &[f32], stride: usize, target: &mut [f32]) {
     for (x, value) in target.iter_mut().enumerate() {
-        *value = chain(weights, rows[x..].iter().step_by(stride));
+        *value = chain(weights, rows, x, stride);
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn paint(rng: &mut Rng, width: usize, channels: usize, samples: &mut 
                 }
                 _ => {
                     let colour = &look.to_le_bytes()[1..][..channels];
+                    // Not pixel by pixel, which would be calls that copy three bytes.
                     block.iter_mut().zip(colour.iter().cycle()).for_each(|(value, sample)| *value = *sample);
                 }
             }
