@@ -10,8 +10,8 @@ const TUNABLES: &str = "GLIBC_TUNABLES";
 pub fn take_large_memory_fresh() {
     #[cfg(target_env = "gnu")]
     {
-        // Above what `numpy-churn` takes and gives back, of which the allocator is to make the most.
-        const LARGE: libc::c_int = 512 << 10;
+        // Where glibc begins too, before it has seen larger pieces given back.
+        const LARGE: libc::c_int = 128 << 10;
         // SAFETY: sets a number of the allocator's. If it refuses, memory comes as before.
         unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
     }

@@ -18,8 +18,8 @@ use crate::{
     rng::Rng,
 };
 
-/// Side of a golden picture.
-const GOLDEN_SIDE: usize = 384;
+/// Width and height of a golden picture: rows as long as in the WebUI, where little of the work is to begin and end them.
+const GOLDEN: (usize, usize) = (1024, 144);
 
 /// The chain, with its scratch memory.
 #[derive(Default)]
@@ -42,8 +42,8 @@ impl Chain for PictureMasks {
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {
         match size {
-            Size::Golden => (GOLDEN_SIDE, GOLDEN_SIDE),
-            Size::Fresh => (rng.within(20, 90), rng.within(8, 60)),
+            Size::Golden => GOLDEN,
+            Size::Fresh => (rng.within(20, 360), rng.within(4, 16)),
         }
     }
 

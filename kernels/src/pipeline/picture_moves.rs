@@ -16,8 +16,8 @@ use crate::{
     rng::Rng,
 };
 
-/// Side of a golden picture.
-const GOLDEN_SIDE: usize = 256;
+/// Width and height of a golden picture: rows as long as in the WebUI, where little of the work is to begin and end them.
+const GOLDEN: (usize, usize) = (1024, 64);
 /// Makes 255 times the quotient a half, or whole.
 const TWICE_255: f64 = 510.0;
 
@@ -47,8 +47,8 @@ impl Chain for PictureMoves {
 
     fn choose(&mut self, size: Size, rng: &mut Rng) -> (usize, usize) {
         match size {
-            Size::Golden => (GOLDEN_SIDE, GOLDEN_SIDE),
-            Size::Fresh => (rng.within(40, 200), rng.within(24, 120)),
+            Size::Golden => GOLDEN,
+            Size::Fresh => (rng.within(40, 600), rng.within(8, 44)),
         }
     }
 
