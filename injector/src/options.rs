@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(long)]
     pub to: f64,
     /// The most results of the group's kind that pass between the moment and the flip.
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,
     /// CPUs whose workers are hit, in turn: the run tests the cores of them all.
     #[arg(long, value_delimiter = ',', required = true)]
