@@ -150,3 +150,35 @@ fn a_worker_gives_back_the_memory_of_a_kernel_that_is_over() {
     // The registers take none, but are not the last on a busy machine; what the allocator keeps is its own business.
     assert!(seen.any(|(most, least)| least < most / 10 * 9), "no run of up to 48 s gave memory back");
 }
+
+/// How the C library of a process was told to clear memory.
+fn tunables(process: u32) -> Option<String> {
+    let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0).filter_map(|variable| str::from_utf8(variable).ok());
+    variables.find_map(|variable| variable.strip_prefix("GLIBC_TUNABLES=").map(str::to_owned))
+}
+
+#[test]
+#[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
+fn only_workers_clear_memory_in_their_own_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let oddcore = |arguments: &[&str]| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("oddcore"));
+        command.args(arguments).env("XDG_STATE_HOME", folder.path()).env_remove("GLIBC_TUNABLES");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut run = oddcore(&["run", "--for", "10s"]).spawn().expect("starts");
+    let mut seen = None;
+    while seen.is_none() && run.try_wait().expect("a child").is_none() {
+        thread::sleep(Duration::from_millis(50));
+        seen = children(run.id()).into_iter().find_map(tunables);
+    }
+    signal("-INT", run.id());
+    run.wait().expect("ends");
+    let seen = seen.expect("a worker's");
+    assert!(seen.starts_with("glibc.cpu.x86_rep_stosb_threshold="), "{seen}");
+    let script = "test -z \"$GLIBC_TUNABLES\" && echo untouched";
+    let exec = oddcore(&["exec", "--for", "3s", "--", "sh", "-c", script]).output().expect("starts");
+    assert_eq!(exec.status.code(), Some(0), "{exec:?}");
+}

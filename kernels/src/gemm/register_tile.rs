@@ -304,11 +304,11 @@ macro_rules! register_tile {
                             acc[row] = $first(core::array::from_fn(|vector| from(row, vector)), a, b);
                         }
                     )?
+                    // A step is a number of A in each row.
+                    let after = |group: usize, steps: usize| lines.wrapping_add(group * APART * left.row + steps).cast::<$left>();
+                    let mut rows: [*const $left; $rows / APART] = core::array::from_fn(|group| after(group, FIRST));
                     for run in 0..left.runs {
                         let done = if run == 0 { FIRST } else { 0 };
-                        let group = |group: usize| lines.wrapping_add(run * left.run + group * APART * left.row);
-                        let mut rows: [*const $left; $rows / APART] =
-                            core::array::from_fn(|at| group(at).cast::<$left>().wrapping_add(done));
                         macro_rules! passes {
                             ($times:expr, $parts_each:expr) => {
                                 for _ in 0..$times {
@@ -403,7 +403,17 @@ macro_rules! register_tile {
                             passes!(whole, $together);
                             passes!(parts - whole * $together, 1);
                         }
+                        let between = left.run.wrapping_sub(left.steps).wrapping_mul(size_of::<[$left; $parts]>());
+                        for row in &mut rows {
+                            *row = row.wrapping_byte_add(between);
+                        }
                     }
+                    // What went wrong in a pointer's last step was read nowhere.
+                    let mut astray = 0;
+                    for group in 0..$rows / APART {
+                        astray |= rows[group].addr() ^ after(group, left.runs * left.run).addr();
+                    }
+                    assert!(astray == 0, "a pointer to A ended elsewhere");
                     $(for row in 1..$rows {
                         for vector in 0..$vectors {
                             acc[row][vector] = $add(acc[row][vector], made[row][vector]);
