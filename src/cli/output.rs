@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -76,23 +76,54 @@ pub fn print(lines: &str) {
 pub fn try_out(path: &Path) -> Result<(), CliError> {
     let error = |source| CliError::Write { path: path.display().to_string(), source };
     if path.is_dir() {
-        return Err(error(std::io::ErrorKind::IsADirectory.into()));
+        return Err(error(io::ErrorKind::IsADirectory.into()));
     }
-    let beside = beside(path);
-    OpenOptions::new().write(true).create_new(true).open(&beside).map_err(error)?;
-    fs::remove_file(&beside).map_err(error)
+    // What stays is not opened: a pipe would wait for its reader.
+    if !stays(path).map_err(error)? {
+        let beside = beside(path);
+        OpenOptions::new().write(true).create_new(true).open(&beside).map_err(error)?;
+        fs::remove_file(&beside).map_err(error)?;
+    }
+    Ok(())
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Writes a file so that it is there whole or not at all; a pipe or a device that takes text gets the bytes and stays what it is.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let error = |source| CliError::Write { path: path.display().to_string(), source };
+    if stays(path).map_err(error)? {
+        let mut file = OpenOptions::new().write(true).open(path).map_err(error)?;
+        return file.write_all(bytes).map_err(error);
+    }
     let beside = beside(path);
     // A new file: whoever put a link in its place does not get to choose what is overwritten.
     let file = OpenOptions::new().write(true).create_new(true).open(&beside);
     let written = file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&beside, path));
     written.map_err(|source| {
         let _ = fs::remove_file(&beside);
-        CliError::Write { path: path.display().to_string(), source }
+        error(source)
     })
+}
+
+/// Whether what lies there must not be replaced by a file: `/dev/null`, which root could, a pipe, or a link of the system's own
+/// such as `/dev/stdout`. An error where nothing must be written either: a disk, a socket.
+#[cfg(unix)]
+fn stays(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::FileTypeExt;
+
+    let is_of_the_system = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    if is_of_the_system && fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink()) {
+        return Ok(true);
+    }
+    match fs::metadata(path).map(|it| it.file_type()) {
+        Ok(it) if it.is_block_device() || it.is_socket() => Err(io::Error::other("neither a file nor a pipe")),
+        Ok(it) => Ok(it.is_char_device() || it.is_fifo()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(not(unix))]
+fn stays(_: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn beside(path: &Path) -> PathBuf {

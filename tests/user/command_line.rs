@@ -18,6 +18,29 @@ fn refuses(args: &[&str], what: &str) {
     assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0, "{args:?} left something behind");
 }
 
+/// Never tried on a device: root's test of a program that errs would replace it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_written_to_and_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).expect("readable")
+    });
+    let output = oddcore(folder.path(), &["cores", "--json", pipe.to_str().expect("Unicode")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(fs::metadata(&pipe).expect("still there").file_type().is_fifo());
+    let cores: serde_json::Value = serde_json::from_slice(&reader.join().expect("reads")).expect("JSON");
+    assert!(cores["cores"].is_array());
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+    refuses(&["cores", "--json", socket.to_str().expect("Unicode")], "neither a file nor a pipe");
+}
+
 #[test]
 fn what_cannot_be_is_refused_in_one_line() {
     refuses(&["run", "--kernels", "gemm-u9"], "no such kernel");
