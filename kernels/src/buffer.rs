@@ -25,6 +25,21 @@ impl Scratch {
     }
 }
 
+/// Bytes from which on zeros come from the OS, unwritten.
+const FRESH: usize = 128 << 10;
+
+/// New words, all zero. Fewer than come from the OS are stored one by one: an allocator clears them by a call, and where its pointer
+/// ended nobody would see.
+fn zeros(words: usize) -> Vec<u64> {
+    if words * size_of::<u64>() >= FRESH {
+        return vec![0; words];
+    }
+    let mut zeros = Vec::with_capacity(words);
+    // A value that the compiler does not know.
+    zeros.resize(words, core::hint::black_box(0));
+    zeros
+}
+
 /// Elements of one type; it derefs to their slice.
 pub(crate) struct Buffer<T> {
     words: Vec<u64>,
@@ -72,8 +87,7 @@ impl<T: Pod> Buffer<T> {
         if self.words.len() < (lines + 1) * LINE {
             // Before new ones are taken.
             self.words = Vec::new();
-            // Of words, because zeros of those come from the OS, unwritten.
-            self.words = vec![0; (lines + 1) * LINE];
+            self.words = zeros((lines + 1) * LINE);
             self.first = self.words.as_ptr().align_offset(LINE * size_of::<u64>());
         }
     }
