@@ -168,24 +168,15 @@ pub fn run(options: &Options, places: &Places, random: &mut fastrand::Rng) -> an
     let began = Instant::now();
     let (from, until) = (began + Duration::from_secs_f64(options.from), began + Duration::from_secs_f64(options.to));
     let supervisor = started.run.id();
-    let followed: anyhow::Result<Vec<Fates>> = thread::scope(|scope| {
-        let lanes: Vec<_> = options
-            .cpus
-            .iter()
-            .map(|&cpu| {
-                let mut random = random.fork();
-                scope.spawn(move || {
-                    thread::sleep(from.saturating_duration_since(Instant::now()));
-                    many(supervisor, options, cpu, places, until, &mut random)
-                })
-            })
-            .collect();
-        lanes.into_iter().map(|lane| lane.join().expect("does not panic")).collect()
+    let followed = moment::on_each(&options.cpus, random, |cpu, mut random| {
+        thread::sleep(from.saturating_duration_since(Instant::now()));
+        many(supervisor, options, cpu, places, until, &mut random)
     });
-    let followed = followed?;
-    started.run.wait().context("the run")?;
     let mut all = Fates::default();
-    followed.into_iter().for_each(|fates| all.add(fates));
+    for fates in followed {
+        all.add(fates?);
+    }
+    started.run.wait().context("the run")?;
     if all.counts.is_empty() {
         bail!("no result was followed: see what the run says by itself");
     }

@@ -78,6 +78,23 @@ impl Moment {
     }
 }
 
+/// What `work` gives for each CPU, side by side, each with a generator of its own. Whoever stops a thread is its tracer, and no other
+/// thread is.
+pub fn on_each<T: Send>(
+    cpus: &[u32],
+    random: &mut fastrand::Rng,
+    work: impl Fn(u32, fastrand::Rng) -> T + Sync,
+) -> Vec<T> {
+    thread::scope(|scope| {
+        let start = |&cpu| {
+            let (random, work) = (random.fork(), &work);
+            scope.spawn(move || work(cpu, random))
+        };
+        let started: Vec<_> = cpus.iter().map(start).collect();
+        started.into_iter().map(|one| one.join().expect("does not panic")).collect()
+    })
+}
+
 /// Stops the worker on that CPU in a moment in which it executes its own instructions.
 pub fn stop(supervisor: u32, cpu: u32, random: &mut fastrand::Rng) -> anyhow::Result<Moment> {
     loop {

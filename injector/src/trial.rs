@@ -100,22 +100,12 @@ pub fn run(options: &Options, cpus: &[u32], places: &Places, random: &mut fastra
     let mut started = Started::new(options)?;
     let began = Instant::now();
     let supervisor = started.run.id();
-    // Whoever stops a thread is its tracer, and no other thread is.
-    let flipped: Vec<_> = thread::scope(|scope| {
-        let hits: Vec<_> = cpus
-            .iter()
-            .map(|&cpu| {
-                let mut random = random.fork();
-                scope.spawn(move || {
-                    let moment = options.from + random.f64() * (options.to - options.from);
-                    thread::sleep(Duration::from_secs_f64(moment));
-                    let until = began + Duration::from_secs_f64(options.to);
-                    let flipped = flip(supervisor, options, cpu, places, until, &mut random);
-                    (began.elapsed().as_secs_f64(), flipped)
-                })
-            })
-            .collect();
-        hits.into_iter().map(|hit| hit.join().expect("does not panic")).collect()
+    let flipped = moment::on_each(cpus, random, |cpu, mut random| {
+        let moment = options.from + random.f64() * (options.to - options.from);
+        thread::sleep(Duration::from_secs_f64(moment));
+        let until = began + Duration::from_secs_f64(options.to);
+        let flipped = flip(supervisor, options, cpu, places, until, &mut random);
+        (began.elapsed().as_secs_f64(), flipped)
     });
     started.run.wait().context("the run")?;
     let report = fs::read(&started.report).context("the run left no report: see what it says by itself")?;

@@ -25,7 +25,7 @@ impl Scratch {
     }
 }
 
-/// Bytes from which on zeros come from the OS, unwritten.
+/// Bytes from which on zeros come from the OS, unwritten, unless the allocator has as many free.
 const FRESH: usize = 128 << 10;
 
 /// New words, all zero. Fewer than come from the OS are stored one by one: an allocator clears them by a call, and where its pointer

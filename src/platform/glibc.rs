@@ -5,8 +5,8 @@ use std::process::Command;
 
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Large pieces of memory come from the OS each time, zeros already: nobody would see what goes wrong where an allocator clears what
-/// is written over before it is read. glibc would otherwise keep up to 32 MiB of them.
+/// Large pieces of memory come from the OS, zeros already, unless a heap has as much free in one piece: nobody would see what goes
+/// wrong where an allocator clears what is written over before it is read. glibc would otherwise keep up to 32 MiB of them.
 pub fn take_large_memory_fresh() {
     #[cfg(target_env = "gnu")]
     {

@@ -69,8 +69,8 @@ fn scaled(weight: f64) -> f64 {
     half + weight * f64::from(1u32 << PRECISION)
 }
 
-/// What a weight and what is truncated of it add to [`Coefficients::sum`], since rounding hides faults. Halves of the latter change places: a weight with the
-/// wrong sign would otherwise vanish beside its own bits.
+/// What a weight and what is truncated of it add to [`Coefficients::sum`], since rounding hides faults. Halves of the latter change
+/// places: a weight with the wrong sign would otherwise vanish beside its own bits.
 fn addend(weight: f64, scaled: f64) -> u64 {
     weight.to_bits().wrapping_add(scaled.to_bits().rotate_left(32))
 }

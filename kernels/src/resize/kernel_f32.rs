@@ -139,8 +139,8 @@ impl Job for FloatJob {
                 ((GOLDEN_SIDE, GOLDEN_SIDE), target(GOLDEN_SIDE, GOLDEN_SIDE))
             }
             Size::Fresh => {
-                let from = (rng.within(32, 112), rng.within(8, 20));
-                (from, (rng.within(16, 144), rng.within(6, 28)))
+                let from = (rng.within(16, 112), rng.within(8, 20));
+                (from, (rng.within(8, 144), rng.within(6, 28)))
             }
         };
         let mut bytes = vec![0; from.0 * from.1 * CHANNELS];

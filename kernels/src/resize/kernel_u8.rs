@@ -253,8 +253,8 @@ impl Job for ResizeJob {
                 self.set(mode, (GOLDEN_SIDE, GOLDEN_SIDE), target(GOLDEN_SIDE, GOLDEN_SIDE));
             }
             Size::Fresh => {
-                let from = (rng.within(96, 224), rng.within(28, 48));
-                self.set(mode, from, (rng.within(40, 320), rng.within(10, 80)));
+                let from = (rng.within(64, 224), rng.within(28, 48));
+                self.set(mode, from, (rng.within(20, 320), rng.within(10, 80)));
             }
         }
         pictures::paint(&mut rng, self.legs[0].from.0, mode.channels(), &mut self.input);
