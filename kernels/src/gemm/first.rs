@@ -1,23 +1,34 @@
 //! The first step of float sums.
 
-/// A row's first step, by multiply-adds that read in memory what the sums start from. That is zero, or nearly so if it is wrong in one
-/// bit, and a register that holds it could be wrong without a trace: it rounds away in the first product.
+/// A row's first step, by multiply-adds to what the sums start from: what memory has, read by the multiply-adds, or zero, of which one
+/// register is enough for all rows. Zero is nearly zero if it is wrong in one bit, and rounds away in the first product: a register
+/// each, or many reads, could be wrong without a trace.
 macro_rules! first {
-    (zmm, pd) => { first!(zmm_reg, __m512d, "vfmadd213pd") };
-    (zmm, ps) => { first!(zmm_reg, __m512, "vfmadd213ps") };
-    (ymm, pd) => { first!(ymm_reg, __m256d, "vfmadd213pd") };
-    (ymm, ps) => { first!(ymm_reg, __m256, "vfmadd213ps") };
-    ($class:ident, $vector:ty, $instruction:literal) => {
-        |from: [*const C; 2], a: $vector, b: [$vector; 2]| {
+    (zmm, pd) => { first!(zmm_reg, __m512d, "vfmadd213pd", _mm512_setzero_pd()) };
+    (zmm, ps) => { first!(zmm_reg, __m512, "vfmadd213ps", _mm512_setzero_ps()) };
+    (ymm, pd) => { first!(ymm_reg, __m256d, "vfmadd213pd", _mm256_setzero_pd()) };
+    (ymm, ps) => { first!(ymm_reg, __m256, "vfmadd213ps", _mm256_setzero_ps()) };
+    ($class:ident, $vector:ty, $instruction:literal, $zero:expr) => {
+        |from: Option<[*const C; 2]>, a: $vector, b: [$vector; 2]| {
             let mut sums = [a; 2];
-            for ((sum, from), b) in sums.iter_mut().zip(from).zip(b) {
-                // SAFETY: the caller points to as many sums as the vector holds, and has the instruction set.
-                unsafe {
-                    core::arch::asm!(
-                        concat!($instruction, " {s}, {b}, [{from}]"),
-                        s = inout($class) *sum, b = in($class) b, from = in(reg) from,
-                        options(pure, readonly, nostack, preserves_flags),
-                    );
+            for (vector, (sum, b)) in sums.iter_mut().zip(b).enumerate() {
+                match from {
+                    // SAFETY: the caller points to as many sums as the vector holds, and has the instruction set.
+                    Some(from) => unsafe {
+                        core::arch::asm!(
+                            concat!($instruction, " {s}, {b}, [{from}]"),
+                            s = inout($class) *sum, b = in($class) b, from = in(reg) from[vector],
+                            options(pure, readonly, nostack, preserves_flags),
+                        );
+                    },
+                    // SAFETY: registers only, and the caller has the instruction set.
+                    None => unsafe {
+                        core::arch::asm!(
+                            concat!($instruction, " {s}, {b}, {zero}"),
+                            s = inout($class) *sum, b = in($class) b, zero = in($class) $zero,
+                            options(pure, nomem, nostack, preserves_flags),
+                        );
+                    },
                 }
             }
             sums

@@ -101,7 +101,7 @@ macro_rules! store {
 /// of the first columns multiply. `raise` is done to a vector of words before it is multiplied; `correct` adds numbers of A to what
 /// the sums are too large by where words are raised, and `total` gives the sum of a vector's lanes in each of them. `late` makes a
 /// row's products and adds those that the row below got a step before; `add` adds what the last step leaves. `first` is a row's
-/// first step of a block, which reads what the sums start from; a tile that has it is of one part.
+/// first step of a block, which is told where sums start from, if not from zero; a tile that has it is of one part.
 macro_rules! register_tile {
     (
         $product:ty, $(#[$doc:meta])* $name:ident($token:ident), $features:literal, $register:ident,
@@ -234,9 +234,11 @@ macro_rules! register_tile {
                     // Of a row of A the rows that follow it by one and by two are reached by an index: pointers to all are too many.
                     const APART: usize = 3;
                     let Sums { sums, stride, start } = sums;
+                    // Not read from memory where nothing is taken off: whoever reads zero by a wrong address may find zero there too.
+                    let from_zero = start.is_some() && !<$name as Tile<$product>>::CORRECTS;
                     let (from, down, across) = match start {
-                        Some(start) => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
-                        None => (sums.as_ptr(), stride, $lanes),
+                        Some(start) if !from_zero => (start[..$rows * $lanes].as_ptr(), $lanes, 0),
+                        _ => (sums.as_ptr(), stride, $lanes),
                     };
                     // Steps of a packed cache line, and those that it packs.
                     const OF_LINE: usize = LINE / size_of::<[$left; $parts]>();
@@ -293,15 +295,30 @@ macro_rules! register_tile {
                             b
                         }};
                     }
-                    let mut acc: [[_; $vectors]; $rows] =
-                        core::array::from_fn(|row| core::array::from_fn(|vector| $load(from(row, vector).cast())));
+                    let mut acc = [[$zero; $vectors]; $rows];
+                    if FIRST == 0 && !from_zero {
+                        for row in 0..$rows {
+                            for vector in 0..$vectors {
+                                acc[row][vector] = $load(from(row, vector).cast());
+                            }
+                        }
+                    }
                     $(
                         let b = right!(0);
                         advance!(1);
-                        for row in 0..$rows {
-                            // SAFETY: within the packed lines, as checked.
-                            let a = $broadcast(unsafe { *lines.add(row * left.row).cast() });
-                            acc[row] = $first(core::array::from_fn(|vector| from(row, vector)), a, b);
+                        macro_rules! begin {
+                            ($from:expr) => {
+                                for row in 0..$rows {
+                                    // SAFETY: within the packed lines, as checked.
+                                    let a = $broadcast(unsafe { *lines.add(row * left.row).cast() });
+                                    acc[row] = $first($from(row), a, b);
+                                }
+                            };
+                        }
+                        if from_zero {
+                            begin!(|_| None);
+                        } else {
+                            begin!(|row| Some(core::array::from_fn(|vector| from(row, vector))));
                         }
                     )?
                     // A step is a number of A in each row.

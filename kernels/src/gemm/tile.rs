@@ -117,7 +117,7 @@ pub(crate) struct Sums<'a, C> {
     pub(super) sums: &'a mut [C],
     /// From a row to the next.
     pub(super) stride: usize,
-    /// What the rows start from, if this is the first block: a vector each.
+    /// What the rows start from, if this is the first block: a vector each, or zero where nothing is taken off.
     pub(super) start: Option<&'a [C]>,
 }
 
@@ -269,7 +269,7 @@ impl<P: Product, L: Layout> Multiply<'_, P, L> {
             column,
             steps,
         };
-        let start: &mut [P::C] = scratch.start.room_for((T::ROWS + if T::CORRECTS { m } else { 0 }) * T::LANES);
+        let start: &mut [P::C] = scratch.start.room_for(if T::CORRECTS { (m + T::ROWS) * T::LANES } else { 0 });
         start.fill(P::C::zeroed());
         // Whole tiles of the first columns pack whole lines of their rows; what is left is packed before.
         let fuse = T::PACKS && by_block && band == m && as_is.is_empty() && n >= T::COLS;
