@@ -222,6 +222,8 @@ impl Format {
 
     #[inline(always)]
     fn shape(&self, random: u64, kind: Kind, side: Side, at: usize) -> u64 {
+        // One by one: vectors of SSE2 would be put together from lanes of which some are dropped.
+        let random = core::hint::black_box(random);
         // The random exponent, which is not used as one.
         let dice = (random >> self.mantissa_bits) as i32;
         let with = |exponent: i32| random & (self.sign | self.mantissa()) | self.exponent(exponent);

@@ -46,8 +46,12 @@ impl Sizes {
     }
 }
 
+/// Of fresh data, so many blocks of each vector variant come to one of the scalar one, which leaves most of a core idle.
+const VECTORS_TO_SCALAR: usize = 4;
+
 /// Which variant works on what, block after block: mostly the best variant on goldens; every eighth block fresh data with
-/// each variant in turn; another eighth goldens with the other vector variants; the user's pictures where there are any.
+/// each variant in turn, the scalar one more seldom; another eighth goldens with the other vector variants; the user's pictures
+/// where there are any.
 ///
 /// Where a step is about a footprint, or its pieces of work are short, that decides what the batch is: small fresh inputs for
 /// the first two levels of cache, goldens for more.
@@ -97,7 +101,11 @@ impl<'a> Chooser<'a> {
         }
         match place {
             3 if !self.fresh.is_empty() => {
-                (self.runnable[turn as usize % self.runnable.len()], self.fresh(turn * FRESH_BATCH as u64, FRESH_BATCH))
+                // The scalar variant is the last.
+                let (turns, scalars) = (VECTORS_TO_SCALAR * vectors, self.runnable.len() - vectors);
+                let nth = turn as usize % (turns + scalars);
+                let variant = self.runnable[if nth < turns { nth % vectors } else { vectors + nth - turns }];
+                (variant, self.fresh(turn * FRESH_BATCH as u64, FRESH_BATCH))
             }
             5 => (other, self.goldens(block, 1)),
             1 if !self.pictures.is_empty() => {
@@ -183,6 +191,23 @@ mod tests {
         assert_eq!(batch(Footprint::Memory, &sizes), (Source::Golden, 32));
         sizes.saw("gemm-f32", Source::Golden, 1, 100);
         assert_eq!(batch(Footprint::Memory, &sizes), (Source::Golden, BATCH_MAX));
+    }
+
+    #[test]
+    fn fresh_data_goes_to_every_variant_and_seldom_to_the_scalar_one() {
+        let kernel = oddcore_kernels::find("gemm-f32").expect("in the list");
+        let assignment = assignment(None);
+        let mut chooser = Chooser::new(kernel, &assignment, 0);
+        let runnable = runnable(kernel);
+        let (scalar, vectors) = runnable.split_last().expect("a scalar variant");
+        assert_eq!(kernel.variants()[*scalar].isa, Isa::Scalar);
+        let mut blocks = vec![0; kernel.variants().len()];
+        for _ in 0..8 * 2 * (VECTORS_TO_SCALAR * vectors.len() + 1) {
+            let (variant, batch) = chooser.next(false, &Sizes::default());
+            blocks[variant] += usize::from(batch[0].value().case.source == Source::Fresh);
+        }
+        assert_eq!(blocks[*scalar], 2);
+        assert!(vectors.iter().all(|vector| blocks[*vector] == 2 * VECTORS_TO_SCALAR));
     }
 
     #[test]

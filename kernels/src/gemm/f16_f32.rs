@@ -117,7 +117,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| halves!(fp16)(words),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        first: first!(zmm, ps, 2), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F16F32, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 16, parts: 1, together: 4,
@@ -125,7 +125,7 @@ mod vector {
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         unpack: |words, _| halves!(zmm)(words),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        first: first!(zmm, ps, 2), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F16F32, Ymm(Avx2F16c), "avx2,fma,f16c", ymm_reg, 6 x 2 x 8, parts: 1, together: 4,
@@ -133,7 +133,7 @@ mod vector {
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         unpack: |words, _| halves!(ymm)(words),
         broadcast: |a: f32| _mm256_set1_ps(a),
-        first: first!(ymm, ps), step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
+        first: first!(ymm, ps, 2), step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
 
     /// Without a converter A is packed one by one: unlike B it has denormals, of which [`convert`] makes those of f32 on the way, and

@@ -78,14 +78,14 @@ mod vector {
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_ps(), load: load!(_mm512_loadu_ps), store: store!(_mm512_storeu_ps),
         broadcast: |a: f32| _mm512_set1_ps(a),
-        first: first!(zmm, ps), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
+        first: first!(zmm, ps, 2), step: |sum, a, b| _mm512_fmadd_ps(a, b, sum),
     );
     register_tile!(
         F32, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 8, parts: 1, together: 4,
         left: [f32] |k: [f32; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm256_setzero_ps(), load: load!(_mm256_loadu_ps), store: store!(_mm256_storeu_ps),
         broadcast: |a: f32| _mm256_set1_ps(a),
-        first: first!(ymm, ps), step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
+        first: first!(ymm, ps, 2), step: |sum, a, b| _mm256_fmadd_ps(a, b, sum),
     );
 
     #[cfg(test)]

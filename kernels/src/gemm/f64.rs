@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::{Layout, Product, Rows, Shape, balance, reference::outer};
 use crate::{
-    goldens,
+    fused, goldens,
     isa::Isa,
     kernel::{Golden, Variant},
     rng::Rng,
@@ -39,12 +39,12 @@ impl Product for F64 {
         balance::fill::<Self>(rng, shape, a, b);
     }
 
-    /// By the `libm` crate's fused multiply-add: the C library's is wrong on some systems. Elements of a row advance together,
-    /// which changes nothing within a chain.
+    /// Elements of a row advance together, which changes nothing within a chain.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
         outer::<Self, L>(a, b, c, ks, |a, b, c| {
-            for (c, &b) in c.iter_mut().zip(b) {
-                *c = libm::fma(a[0], b, *c);
+            let (b, c) = (bytemuck::cast_slice::<_, u64>(b), bytemuck::cast_slice_mut::<_, u64>(c));
+            for (c, b) in c.iter_mut().zip(b) {
+                *c = fused::multiply_add_f64(a[0].to_bits(), *b, *c);
             }
         });
     }
@@ -74,18 +74,20 @@ mod vector {
         }
     }
 
+    // Wide, so that there are few numbers of A in registers beside the sums, and each reaches four: of what reaches less, more is
+    // rounded away.
     register_tile!(
-        F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 12 x 2 x 8, parts: 1, together: 4,
+        F64, Zmm(Avx512F), "avx512f,avx512bw", zmm_reg, 6 x 4 x 8, parts: 1, together: 4,
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm512_setzero_pd(), load: load!(_mm512_loadu_pd), store: store!(_mm512_storeu_pd),
         broadcast: |a: f64| _mm512_set1_pd(a),
-        first: first!(zmm, pd), step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
+        first: first!(zmm, pd, 4), step: |sum, a, b| _mm512_fmadd_pd(a, b, sum),
     );
     register_tile!(
         F64, Ymm(Avx2Fma), "avx2,fma", ymm_reg, 6 x 2 x 4, parts: 1, together: 4,
         left: [f64] |k: [f64; 1]| k, unchanged: true, samples: 1.0, 1.0;
         zero: _mm256_setzero_pd(), load: load!(_mm256_loadu_pd), store: store!(_mm256_storeu_pd),
         broadcast: |a: f64| _mm256_set1_pd(a),
-        first: first!(ymm, pd), step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
+        first: first!(ymm, pd, 2), step: |sum, a, b| _mm256_fmadd_pd(a, b, sum),
     );
 }

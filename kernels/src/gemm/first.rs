@@ -4,13 +4,13 @@
 /// register is enough for all rows. Zero is nearly zero if it is wrong in one bit, and rounds away in the first product: a register
 /// each, or many reads, could be wrong without a trace.
 macro_rules! first {
-    (zmm, pd) => { first!(zmm_reg, __m512d, "vfmadd213pd", _mm512_setzero_pd()) };
-    (zmm, ps) => { first!(zmm_reg, __m512, "vfmadd213ps", _mm512_setzero_ps()) };
-    (ymm, pd) => { first!(ymm_reg, __m256d, "vfmadd213pd", _mm256_setzero_pd()) };
-    (ymm, ps) => { first!(ymm_reg, __m256, "vfmadd213ps", _mm256_setzero_ps()) };
-    ($class:ident, $vector:ty, $instruction:literal, $zero:expr) => {
-        |from: Option<[*const C; 2]>, a: $vector, b: [$vector; 2]| {
-            let mut sums = [a; 2];
+    (zmm, pd, $vectors:literal) => { first!(zmm_reg, __m512d; $vectors, "vfmadd213pd", _mm512_setzero_pd()) };
+    (zmm, ps, $vectors:literal) => { first!(zmm_reg, __m512; $vectors, "vfmadd213ps", _mm512_setzero_ps()) };
+    (ymm, pd, $vectors:literal) => { first!(ymm_reg, __m256d; $vectors, "vfmadd213pd", _mm256_setzero_pd()) };
+    (ymm, ps, $vectors:literal) => { first!(ymm_reg, __m256; $vectors, "vfmadd213ps", _mm256_setzero_ps()) };
+    ($class:ident, $vector:ty; $vectors:literal, $instruction:literal, $zero:expr) => {
+        |from: Option<[*const C; $vectors]>, a: $vector, b: [$vector; $vectors]| {
+            let mut sums = [a; $vectors];
             for (vector, (sum, b)) in sums.iter_mut().zip(b).enumerate() {
                 match from {
                     // SAFETY: the caller points to as many sums as the vector holds, and has the instruction set.
