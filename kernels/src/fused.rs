@@ -1,134 +1,156 @@
-//! The references' fused multiply-adds.
+//! The references' fused multiply-adds, in whole numbers: a register of floats would hold one in its lowest lane, and nobody would see
+//! what goes wrong in the others.
 
-/// `a * b + c`, rounded once; all finite. The product is exact in f64, and of the sum what it lost is known exactly (Knuth's
-/// TwoSum); rounded to odd by that, the sum has one rounding left, to f32 (Boldo and Melquiond 2008, "Emulation of a FMA and
-/// correctly rounded sums"). Without a branch, so that the compiler makes vectors of it.
-pub(crate) fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
-    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
-    let sum = product + c;
-    let of_c = sum - product;
-    let lost = (product - (sum - of_c)) + (c - of_c);
-    let bits = sum.to_bits();
-    let towards = if (lost > 0.0) == (sum > 0.0) { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
-    let odd = if lost != 0.0 && bits & 1 == 0 { towards } else { bits };
-    f64::from_bits(odd) as f32
+/// `a * b + c`, rounded once, of the bits of a type of float. The product is exact in a wide whole number; what is shifted out of the
+/// smaller addend leaves its mark in the lowest bit, far below where the sum is rounded (the "jamming" of SoftFloat).
+macro_rules! multiply_add {
+    ($name:ident, $float:ty: $bits:ty, in $wide:ty) => {
+        pub(crate) fn $name(a: $bits, b: $bits, c: $bits) -> $bits {
+            const FRACTION: u32 = <$float>::MANTISSA_DIGITS - 1;
+            const SIGN: $bits = 1 << (<$bits>::BITS - 1);
+            const ONE: $bits = 1 << FRACTION;
+            const INFINITE: i32 = 2 * <$float>::MAX_EXP - 1;
+            /// The exponent of a float whose significand is taken as a whole number, when the bits say zero.
+            const BIAS: i32 = <$float>::MAX_EXP - 1 + FRACTION as i32;
+            /// So far a product may be shifted up, and an addend, that their sum, and half of what it drops, have room.
+            const ROOM_ABOVE_PRODUCT: i32 = (<$wide>::BITS - 2 * <$float>::MANTISSA_DIGITS - 2) as i32;
+            const ROOM_ABOVE_ADDEND: i32 = (<$wide>::BITS - <$float>::MANTISSA_DIGITS - 2) as i32;
+
+            let field = |bits: $bits| (bits >> FRACTION) as i32 & INFINITE;
+            let is_zero = |bits: $bits| bits & !SIGN == 0;
+            if field(a) == INFINITE || field(b) == INFINITE {
+                let [a, b, c] = [a, b, c].map(<$float>::from_bits);
+                return (a * b + c).to_bits();
+            }
+            if field(c) == INFINITE {
+                return c;
+            }
+            if is_zero(a) || is_zero(b) {
+                return if is_zero(c) { (a ^ b) & c } else { c };
+            }
+            // Denormals have the exponent of the smallest normal numbers, without the one above their fractions.
+            let exponent_of = |bits: $bits| field(bits).max(1);
+            let whole = |bits: $bits| <$wide>::from(bits & (ONE - 1) | if field(bits) == 0 { 0 } else { ONE });
+            // Both addends as multiples of two to the power of `exponent`.
+            let (product, addend) = (whole(a) * whole(b), whole(c));
+            let exponent = exponent_of(a) + exponent_of(b) - 2 * BIAS;
+            let by = exponent_of(c) - BIAS - exponent;
+            let at = |number: $wide, by: i32| match by {
+                0.. => number << by,
+                _ if by > -(<$wide>::BITS as i32) => number >> -by | <$wide>::from(number & ((1 << -by) - 1) != 0),
+                _ => <$wide>::from(number != 0),
+            };
+            let (product, addend, exponent) = match by {
+                0..=ROOM_ABOVE_ADDEND => (product, addend << by, exponent),
+                ..0 => {
+                    (product << ROOM_ABOVE_PRODUCT, at(addend, by + ROOM_ABOVE_PRODUCT), exponent - ROOM_ABOVE_PRODUCT)
+                }
+                _ => (
+                    at(product, ROOM_ABOVE_ADDEND - by),
+                    addend << ROOM_ABOVE_ADDEND,
+                    exponent + by - ROOM_ABOVE_ADDEND,
+                ),
+            };
+            let (sign, sum) = match (a ^ b ^ c) & SIGN {
+                0 => (c, product + addend),
+                _ if product >= addend => (!c, product - addend),
+                _ => (c, addend - product),
+            };
+            if sum == 0 {
+                return 0;
+            }
+            // What is more than the significand has, and what is below the smallest denormal.
+            let longer = (<$wide>::BITS - <$float>::MANTISSA_DIGITS) as i32 - sum.leading_zeros() as i32;
+            let dropped = longer.max(1 - BIAS - exponent);
+            let exponent = exponent + dropped + BIAS;
+            let rounded = if dropped > 0 {
+                // To the nearest, and if there are two to the even one.
+                let even = sum >> dropped & 1;
+                (sum + (1 << (dropped - 1)) - 1 + even) >> dropped
+            } else {
+                sum << -dropped
+            };
+            sign & SIGN
+                | match exponent {
+                    // The one above the fraction goes to the exponent, and so does a bit more.
+                    ..INFINITE => (((exponent - 1) as $bits) << FRACTION) + rounded as $bits,
+                    _ => <$float>::INFINITY.to_bits(),
+                }
+        }
+    };
 }
-
-/// Bits of an f64's significand that are kept.
-const FRACTION: u32 = 52;
-/// The exponent of an f64 whose significand is taken as a whole number, when the bits say zero.
-const BIAS: i32 = 1075;
-/// So far a product of 106 bits may be shifted up, and an addend of 53, that their sum stays below 128 bits.
-const ROOM_ABOVE_PRODUCT: i32 = 21;
-const ROOM_ABOVE_ADDEND: i32 = 74;
-
-/// The same of the bits of f64, in whole numbers: a register of floats would hold one in its lower half, and nobody would see what goes
-/// wrong in the upper. The product is exact in 106 bits; what is shifted out of the smaller addend leaves its mark in the lowest bit, far
-/// below where the sum is rounded (the "jamming" of SoftFloat). What is zero, denormal or not finite, or becomes so, is left to `libm`.
-pub(crate) fn multiply_add_f64(a: u64, b: u64, c: u64) -> u64 {
-    let numbers = [a, b, c];
-    let by_libm = || {
-        let [a, b, c] = numbers.map(f64::from_bits);
-        libm::fma(a, b, c).to_bits()
-    };
-    let [exponent_a, exponent_b, exponent_c] = numbers.map(|bits| (bits >> FRACTION & 0x7ff) as i32);
-    if [exponent_a, exponent_b, exponent_c].iter().any(|exponent| matches!(exponent, 0 | 0x7ff)) {
-        return by_libm();
-    }
-    let [whole_a, whole_b, whole_c] = numbers.map(|bits| u128::from(bits & ((1 << FRACTION) - 1) | 1 << FRACTION));
-    // Both addends as multiples of two to the power of `exponent`.
-    let product = whole_a * whole_b;
-    let exponent = exponent_a + exponent_b - 2 * BIAS;
-    let by = exponent_c - BIAS - exponent;
-    let (product, addend, exponent) = match by {
-        ..0 => (product << ROOM_ABOVE_PRODUCT, at(whole_c, by + ROOM_ABOVE_PRODUCT), exponent - ROOM_ABOVE_PRODUCT),
-        0..=ROOM_ABOVE_ADDEND => (product, whole_c << by, exponent),
-        _ => (at(product, ROOM_ABOVE_ADDEND - by), whole_c << ROOM_ABOVE_ADDEND, exponent + by - ROOM_ABOVE_ADDEND),
-    };
-    let (is_negative, of_c) = ((a ^ b) >> 63, c >> 63);
-    let (is_negative, sum) = match is_negative == of_c {
-        true => (is_negative, product + addend),
-        false if product >= addend => (is_negative, product - addend),
-        false => (of_c, addend - product),
-    };
-    if sum == 0 {
-        return 0;
-    }
-    let length = (u128::BITS - sum.leading_zeros()) as i32;
-    let dropped = length - FRACTION as i32 - 1;
-    let mut exponent = exponent + dropped + BIAS;
-    let whole = if dropped > 0 {
-        // To the nearest, and if there are two to the even one, which may have a bit more.
-        let (kept, rest, half) = ((sum >> dropped) as u64, sum & ((1 << dropped) - 1), 1 << (dropped - 1));
-        let rounded = kept + u64::from(rest > half || rest == half && kept & 1 == 1);
-        let carry = rounded >> (FRACTION + 1);
-        exponent += carry as i32;
-        rounded >> carry
-    } else {
-        (sum << -dropped) as u64
-    };
-    match exponent {
-        1..0x7ff => is_negative << 63 | (exponent as u64) << FRACTION | whole & ((1 << FRACTION) - 1),
-        _ => by_libm(),
-    }
-}
-
-/// Shifted up by so much, or down, where what is lost leaves a mark in the lowest bit.
-fn at(number: u128, by: i32) -> u128 {
-    match by {
-        0.. => number << by,
-        -127..0 => number >> -by | u128::from(number & ((1 << -by) - 1) != 0),
-        _ => u128::from(number != 0),
-    }
-}
+multiply_add!(multiply_add_f32, f32: u32, in u64);
+multiply_add!(multiply_add_f64, f64: u64, in u128);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    #[test]
-    fn it_is_rounded_once() {
-        let mut rng = Rng::new(5);
-        let mut checked = 0;
-        for _ in 0..1_000_000 {
-            let (x, y) = (rng.next(), rng.next());
-            let any = [x as u32, (x >> 32) as u32, y as u32].map(f32::from_bits);
-            // Sums that nearly cancel, ties, and sums far smaller than what is added to them.
-            let near = |by: f32| -(any[0] * any[1]) * (1.0 + by * f32::EPSILON);
-            let [a, b, _] = any;
-            for c in [any[2], near(0.0), near((y >> 60) as f32), a * 16_777_216.0, b] {
-                let exact = libm::fmaf(a, b, c);
-                if a.is_finite() && b.is_finite() && c.is_finite() {
-                    assert_eq!(multiply_add(a, b, c).to_bits(), exact.to_bits(), "{a:e} {b:e} {c:e}");
-                    checked += 1;
+    /// Against the machine's own, by its instruction or the C library's code: of any bits at all, of numbers whose exponents differ by
+    /// little, and of denormals.
+    macro_rules! is_rounded_once {
+        ($name:ident, $multiply_add:ident, $float:ty: $bits:ty, near: $near:expr, apart: $apart:expr) => {
+            #[test]
+            fn $name() {
+                const FRACTION: u32 = <$float>::MANTISSA_DIGITS - 1;
+                let fraction: $bits = (1 << FRACTION) - 1;
+                let sign: $bits = 1 << (<$bits>::BITS - 1);
+                let mut rng = Rng::new(6);
+                let power = |(low, high): (usize, usize), rng: &mut Rng| (rng.within(low, high) as $bits) << FRACTION;
+                let any = |rng: &mut Rng| {
+                    let bits = rng.next() as $bits;
+                    let near = bits & (sign | fraction) | power($near, rng);
+                    let few = near & !(fraction >> rng.within(0, FRACTION as usize));
+                    let tiny = bits & (sign | fraction) | power((0, 2), rng);
+                    <$float>::from_bits([bits, near, near, few, few, few, tiny, bits & sign][rng.within(0, 7)])
+                };
+                let (mut finite, mut denormal) = (0, 0);
+                let mut check = |a: $float, b: $float, c: $float| {
+                    let exact = a.mul_add(b, c);
+                    let found = <$float>::from_bits($multiply_add(a.to_bits(), b.to_bits(), c.to_bits()));
+                    let same = exact.to_bits() == found.to_bits() || exact.is_nan() && found.is_nan();
+                    assert!(same, "{a:e} {b:e} {c:e}: {found:e} is not {exact:e}");
+                    finite += u32::from(exact.is_finite());
+                    denormal += u32::from(exact.is_subnormal());
+                };
+                for _ in 0..1_000_000 {
+                    let [a, b, c] = core::array::from_fn(|_| any(&mut rng));
+                    let product = a * b;
+                    // Sums that nearly cancel or do, ties, and addends of every size beside the product.
+                    let near = -product * (1.0 + rng.within(0, 15) as $float * <$float>::EPSILON);
+                    let apart = product * <$float>::from_bits(power($apart, &mut rng));
+                    for c in [c, -product, near, apart, -apart, a, 0.0, -0.0] {
+                        check(a, b, c);
+                    }
+                    // Products that end among the denormals, or at them.
+                    check(a, c, <$float>::MIN_POSITIVE);
+                    check(a, <$float>::MIN_POSITIVE / b, any(&mut rng));
                 }
+                // A tie at the end of the range, of which one side is finite.
+                let ulp = <$float>::MAX * <$float>::EPSILON / 2.0;
+                for part in [0.25, 0.5, 0.75] {
+                    check(<$float>::MAX, 1.0, ulp * part);
+                    check(<$float>::MAX, -1.0, -ulp * part);
+                }
+                assert!(finite > 6_000_000 && denormal > 300_000, "{finite} {denormal}");
             }
-        }
-        assert!(checked > 4_000_000, "{checked}");
-    }
-
-    #[test]
-    fn of_f64_it_is_rounded_once() {
-        let mut rng = Rng::new(6);
-        // Any bits at all, and numbers whose exponents differ by little.
-        let any = |bits: u64, rng: &mut Rng| {
-            let near = bits & 0x800f_ffff_ffff_ffff | (rng.within(960, 1090) as u64) << FRACTION;
-            [bits, near & !(u64::MAX >> rng.within(0, 63) & 0xfff_ffff_ffff), near].map(f64::from_bits)
-                [rng.within(0, 2)]
         };
-        for _ in 0..1_000_000 {
-            let [a, b, c] = core::array::from_fn(|_| any(rng.next(), &mut rng));
-            let product = a * b;
-            // Sums that nearly cancel or do, ties, and addends of every size beside the product.
-            let near = -product * (1.0 + rng.within(0, 15) as f64 * f64::EPSILON);
-            let apart = product * f64::from_bits((rng.within(900, 1150) as u64) << FRACTION);
-            for c in [c, -product, near, apart, -apart, libm::fma(-a, b, product), a, 0.0] {
-                let exact = libm::fma(a, b, c);
-                let found = f64::from_bits(multiply_add_f64(a.to_bits(), b.to_bits(), c.to_bits()));
-                let same = exact.to_bits() == found.to_bits() || exact.is_nan() && found.is_nan();
-                assert!(same, "{a:e} {b:e} {c:e}: {found:e} is not {exact:e}");
-            }
-        }
+    }
+    is_rounded_once!(of_f32_it_is_rounded_once, multiply_add_f32, f32: u32, near: (95, 140), apart: (75, 180));
+    is_rounded_once!(of_f64_it_is_rounded_once, multiply_add_f64, f64: u64, near: (960, 1090), apart: (900, 1150));
+
+    /// What `libm` 0.2.16 rounds twice or to the wrong side: results that are denormal or at their edge, and a product of which a bit is
+    /// 64 zeros below the next.
+    #[test]
+    fn marks_far_below_count() {
+        let f32 = |a, b, c| multiply_add_f32(a, b, c);
+        assert_eq!(f32(0x19ff_e002, 0x1a00_1001, 0x8080_0000), 0x807f_ffff);
+        assert_eq!(f32(0x9700_0800, 0x1cff_f001, 0x0001_0002), 0x0001_0001);
+        let f64 = |a: f64, b: f64, c: f64| f64::from_bits(multiply_add_f64(a.to_bits(), b.to_bits(), c.to_bits()));
+        let two = |exponent: i32| f64::from_bits(((exponent + 1023) as u64) << 52);
+        let (a, b) = (two(51) - two(26) + 1.0, two(51) + two(26) + 1.0);
+        assert_eq!(f64(a, b, two(155)), two(155) + two(103));
+        assert_eq!(f64(a * two(-589), b * two(-588), -two(-1022)).to_bits(), 0x800f_ffff_ffff_ffff);
     }
 }

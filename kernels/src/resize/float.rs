@@ -160,12 +160,12 @@ impl FloatResizer {
 
 /// Taps `apart` samples from each other; by index, as in [`super::scalar`].
 fn chain(weights: &[f32], values: &[f32], first: usize, apart: usize) -> f32 {
-    let (mut sum, mut at) = (0.0, first);
+    let (mut sum, mut at) = (0, first);
     for weight in weights {
-        sum = fused::multiply_add(*weight, values[at], sum);
+        sum = fused::multiply_add_f32(weight.to_bits(), values[at].to_bits(), sum);
         at += apart;
     }
-    sum
+    f32::from_bits(sum)
 }
 
 /// The reference of a row. Vectors have a pixel in four lanes, of which the last takes the first channel of the pixel behind each;
