@@ -84,8 +84,14 @@ pub(crate) fn fill<T: Number>(rng: &mut Rng, kind: Kind, side: Side, numbers: &m
 #[inline(always)]
 fn shape<T: Number>(kind: Kind, side: Side, numbers: &mut [T]) {
     for (at, number) in numbers.iter_mut().enumerate() {
-        *number = number.shape(kind, side, at);
+        *number = alone(*number).shape(kind, side, at);
     }
+}
+
+/// Has numbers made one by one: vectors of SSE2 would be put together from lanes of which some are dropped.
+#[inline(always)]
+fn alone<T>(number: T) -> T {
+    core::hint::black_box(number)
 }
 
 /// A ramp over 0 to 255 with two bits of noise.
@@ -237,8 +243,6 @@ impl Format {
 
     #[inline(always)]
     fn shape(&self, random: u64, kind: Kind, side: Side, at: usize) -> u64 {
-        // One by one: vectors of SSE2 would be put together from lanes of which some are dropped.
-        let random = core::hint::black_box(random);
         // The random exponent, which is not used as one.
         let dice = (random >> self.mantissa_bits) as i32;
         let with = |exponent: i32| random & (self.sign | self.mantissa()) | self.exponent(exponent);
@@ -262,8 +266,7 @@ impl Format {
     }
 
     fn echo(&self, fresh: u64, other: u64) -> u64 {
-        // One by one, as above.
-        let fresh = core::hint::black_box(fresh);
+        let fresh = alone(fresh);
         let lower_half = (1 << (self.mantissa_bits / 2)) - 1;
         other & !lower_half | fresh & lower_half
     }
