@@ -127,8 +127,8 @@ mod tests {
                     check(a, c, <$float>::MIN_POSITIVE);
                     check(a, <$float>::MIN_POSITIVE / b, any(&mut rng));
                 }
-                // A tie at the end of the range, of which one side is finite.
-                let ulp = <$float>::MAX * <$float>::EPSILON / 2.0;
+                // A tie at the end of the range, and what is on either side of it.
+                let ulp = <$float>::MAX - <$float>::from_bits(<$float>::MAX.to_bits() - 1);
                 for part in [0.25, 0.5, 0.75] {
                     check(<$float>::MAX, 1.0, ulp * part);
                     check(<$float>::MAX, -1.0, -ulp * part);

@@ -46,8 +46,8 @@ impl Product for F16F32 {
         balance::fill::<Self>(rng, shape, a, b);
     }
 
-    /// Elements of a row advance together, which changes nothing within a chain. B has no denormals, which
-    /// would be slow.
+    /// Elements of a row advance together, which changes nothing within a chain. B has no denormals, which would
+    /// be slow.
     fn reference<L: Layout>(a: Rows<'_, A, L>, b: &[B], c: &mut [C], ks: Range<usize>) {
         outer::<Self, L>(a, b, c, ks, |a, b, c| {
             let a = a[0].to_f32();
